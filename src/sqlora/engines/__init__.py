@@ -1,0 +1,1 @@
+"""Engines turn tokens into tokens."""

@@ -1,0 +1,322 @@
+"""The reference engine: PyTorch on CPU or GPU, batches of rows over a shared prefix, adapters switched by pointer."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from sqlora.engines.base import Completion, Delta, Request, Sampling, StopReason
+from sqlora.errors import ModelError, NotFoundError
+from sqlora.models.adapter import load_adapter
+from sqlora.models.attention import BranchCache, Layout, use_shared_prefix
+from sqlora.models.base import BaseModel
+from sqlora.models.lora import apply_adapter, inject
+from sqlora.models.precision import choose_precision
+
+Pairs = list[tuple[Tensor, Tensor]]
+MAX_ROWS = 32  # rows computed together: past it the products are bound by arithmetic, not by reading the weights
+MAX_PREFIXES = 8  # prefix caches in memory; 350 tokens of a 135M model in float32 are 32 MB
+
+
+@dataclass
+class _Adapter:
+    tensors: dict[str, Tensor]
+    scale: float
+    digest: str
+
+
+@dataclass
+class _Row:
+    """A request being answered."""
+
+    request: Request
+    generator: torch.Generator | None
+    tokens: list[int] = field(default_factory=list)
+    text: str = ""
+    first_token_seconds: float = 0.0
+    stop_reason: StopReason | None = None
+
+
+class TorchEngine:
+    """`Engine` over transformers' model code; safe to call from several threads (one computes at a time)."""
+
+    def __init__(self, base: BaseModel) -> None:
+        precision = choose_precision()
+        self.base, self.device = base, precision.device
+        self.tokenizer: Any = base.load_tokenizer()
+        self.model: Any = base.load_model(precision.dtype).to(precision.device).eval().requires_grad_(False)
+        use_shared_prefix(self.model)
+        self._layers = inject(self.model)
+        self._adapters: dict[str, _Adapter] = {}
+        self._prefixes: OrderedDict[tuple[str | None, tuple[int, ...]], Pairs] = OrderedDict()
+        self._lock = threading.RLock()
+        self._end = {self.tokenizer.eos_token_id} | set(_as_list(self.model.generation_config.eos_token_id))
+
+    # adapters -----------------------------------------------------------------------------------------------
+
+    def load_adapter(self, name: str, folder: Path) -> None:
+        """See `Engine`."""
+        tensors, config, manifest = load_adapter(folder)
+        if manifest.get("base_sha256") not in (None, self.base.sha256):
+            raise ModelError(f"adapter {name!r} ({folder}) was trained on another base than {self.base.name}", "sqlora train")
+        expected = {key for layer in self._layers for key in _sides(layer)}
+        strange = sorted(set(tensors) - expected)
+        if strange:
+            raise ModelError(f"adapter {name!r} ({folder}) has a matrix {self.base.name} has no place for: {strange[0]}")
+        digest = hashlib.sha256()
+        for key in sorted(tensors):
+            digest.update(tensors[key].contiguous().view(torch.uint8).numpy().tobytes())
+        moved = {key: tensor.to(self.device, self.model.dtype) for key, tensor in tensors.items()}
+        with self._lock:
+            self.unload_adapter(name)
+            scale = float(config["lora_alpha"]) / float(config["r"])
+            self._adapters[name] = _Adapter(moved, scale, digest.hexdigest())
+
+    def unload_adapter(self, name: str) -> None:
+        """See `Engine`."""
+        with self._lock:
+            self._adapters.pop(name, None)
+            for key in [key for key in self._prefixes if key[0] == name]:
+                del self._prefixes[key]
+
+    def adapters(self) -> tuple[str, ...]:
+        """See `Engine`."""
+        return tuple(self._adapters)
+
+    def _switch(self, name: str | None) -> None:
+        if name is None:
+            apply_adapter(self._layers, None)
+        elif name in self._adapters:
+            apply_adapter(self._layers, self._adapters[name].tensors, self._adapters[name].scale)
+        else:
+            raise NotFoundError(f"adapter {name!r} is not loaded", "sqlora deployments list")
+
+    # prefixes -----------------------------------------------------------------------------------------------
+
+    def forget_prefixes(self) -> None:
+        """Drop the prefix caches in memory (for measuring a cold start)."""
+        with self._lock:
+            self._prefixes.clear()
+
+    @torch.no_grad()
+    def _prefix(self, adapter: str | None, prefix: tuple[int, ...]) -> tuple[Pairs, bool]:
+        """Keys and values of a prefix, a pair [k, P, d] a layer, and whether they were at hand."""
+        if not prefix:
+            return [], True
+        key = (adapter, prefix)
+        if key in self._prefixes:
+            self._prefixes.move_to_end(key)
+            return self._prefixes[key], True
+        cache = BranchCache()
+        layout = Layout.of(len(prefix), [], self.device, cache, keep_prefix=True)
+        self._forward(list(prefix), list(range(len(prefix))), layout)
+        self._remember(key, cache.prefix)
+        return cache.prefix, False
+
+    def _remember(self, key: tuple[str | None, tuple[int, ...]], pairs: Pairs) -> None:
+        self._prefixes[key] = pairs
+        while len(self._prefixes) > MAX_PREFIXES:
+            self._prefixes.popitem(last=False)
+
+    def _identity(self, adapter: str | None, prefix: Sequence[int]) -> str:
+        digest = self._adapters[adapter].digest if adapter is not None else "base"
+        words = f"{self.base.sha256} {digest} {self.model.dtype} {list(prefix)}"
+        return hashlib.sha256(words.encode()).hexdigest()
+
+    def save_prefix(self, adapter: str | None, prefix: Sequence[int], path: Path) -> None:
+        """See `Engine`."""
+        with self._lock:
+            self._switch(adapter)
+            pairs, _ = self._prefix(adapter, tuple(prefix))
+            identity = self._identity(adapter, prefix)
+        flat = {f"{kind}.{layer}": t.contiguous() for layer, p in enumerate(pairs) for kind, t in zip("kv", p, strict=True)}
+        aside = path.with_name(f"{path.name}.{os.getpid()}.part")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            save_file(flat, aside, metadata={"identity": identity})
+            os.replace(aside, path)
+        finally:
+            with contextlib.suppress(FileNotFoundError):
+                aside.unlink()
+
+    def load_prefix(self, adapter: str | None, prefix: Sequence[int], path: Path) -> bool:
+        """See `Engine`."""
+        with self._lock:
+            try:
+                with safe_open(path, framework="pt", device=self.device) as file:
+                    if file.metadata().get("identity") != self._identity(adapter, prefix):
+                        return False
+                    layers = self.model.config.num_hidden_layers
+                    pairs = [(file.get_tensor(f"k.{n}"), file.get_tensor(f"v.{n}")) for n in range(layers)]
+            except (FileNotFoundError, SafetensorError):
+                return False
+            self._remember((adapter, tuple(prefix)), pairs)
+            return True
+
+    # generation ---------------------------------------------------------------------------------------------
+
+    def generate(self, requests: Sequence[Request]) -> list[Completion]:
+        """See `Engine`."""
+        groups: dict[tuple[str | None, tuple[int, ...]], list[int]] = {}
+        for index, request in enumerate(requests):
+            groups.setdefault((request.adapter, request.prompt[: request.prefix]), []).append(index)
+        answers: dict[int, Completion] = {}
+        for members in groups.values():
+            # by length: rows of a batch are padded to the longest inside attention
+            members.sort(key=lambda index: len(requests[index].prompt))
+            for first in range(0, len(members), MAX_ROWS):
+                chunk = members[first : first + MAX_ROWS]
+                for row, item in self._run([requests[index] for index in chunk]):
+                    if isinstance(item, Completion):
+                        answers[chunk[row]] = item
+        return [answers[index] for index in range(len(requests))]
+
+    def stream(self, request: Request) -> Iterator[Delta | Completion]:
+        """See `Engine`."""
+        for _, item in self._run([request]):
+            yield item
+
+    def _run(self, requests: list[Request]) -> Iterator[tuple[int, Delta | Completion]]:
+        """Answer requests of one adapter and prefix together; yields (request's place, delta or completion)."""
+        with self._lock, torch.no_grad():
+            started = time.perf_counter()
+            adapter, size = requests[0].adapter, requests[0].prefix
+            self._switch(adapter)
+            pairs, cached = self._prefix(adapter, requests[0].prompt[:size])
+            rows = [_Row(request, _generator(request.sampling)) for request in requests]
+            suffixes = [list(request.prompt[size:]) for request in requests]
+            lengths = [len(suffix) for suffix in suffixes]
+            cache = self._empty_cache(pairs, len(rows), max(lengths) + 32)
+            layout = Layout.of(0, lengths, self.device, cache, [0] * len(rows))
+            hidden = self._forward(sum(suffixes, []), [size + i for n in lengths for i in range(n)], layout)
+            hidden = hidden[torch.tensor(lengths, device=self.device).cumsum(0) - 1]
+            active, seen = list(range(len(rows))), lengths
+            while True:
+                for place, token in zip(active, self._choose(hidden, [rows[p] for p in active]), strict=True):
+                    delta = self._take(rows[place], token)
+                    if len(rows[place].tokens) == 1:
+                        rows[place].first_token_seconds = time.perf_counter() - started
+                    if delta:
+                        yield place, Delta(delta, 1)
+                    if rows[place].stop_reason:
+                        yield place, _completion(rows[place], size if cached else 0, time.perf_counter() - started)
+                going = [n for n, place in enumerate(active) if not rows[place].stop_reason]
+                if not going:
+                    return
+                if len(going) < len(active):
+                    cache.select(torch.tensor(going, device=self.device))
+                    active, seen = [active[n] for n in going], [seen[n] for n in going]
+                if max(seen) >= cache.keys[0].shape[2]:
+                    cache.reserve(cache.keys[0].shape[2] + 64)
+                layout = Layout.of(0, [1] * len(active), self.device, cache, seen)
+                hidden = self._forward([rows[p].tokens[-1] for p in active], [size + n for n in seen], layout)
+                seen = [n + 1 for n in seen]
+
+    def _forward(self, tokens: list[int], positions: list[int], layout: Layout) -> Tensor:
+        """Flat tokens [T] → hidden states [T, width]."""
+        hidden: Tensor = self.model.model(
+            input_ids=torch.tensor([tokens], device=self.device),
+            position_ids=torch.tensor([positions], device=self.device),
+            layout=layout,
+            use_cache=False,
+        ).last_hidden_state[0]
+        return hidden
+
+    def _empty_cache(self, pairs: Pairs, rows: int, slots: int) -> BranchCache:
+        config = self.model.config
+        heads = config.num_key_value_heads
+        width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+        shape = (heads, rows, slots, width)
+        layers = range(config.num_hidden_layers)
+        empty = {"dtype": self.model.dtype, "device": self.device}
+        return BranchCache(
+            pairs, [torch.zeros(shape, **empty) for _ in layers], [torch.zeros(shape, **empty) for _ in layers]
+        )
+
+    def _choose(self, hidden: Tensor, rows: list[_Row]) -> list[int]:
+        """The next token of each row; hidden [rows, width]."""
+        logits = self.model.lm_head(hidden).float()
+        best = logits.argmax(-1).tolist()
+        return [
+            best[n] if row.generator is None else _sample(logits[n], row.request.sampling, row.generator)
+            for n, row in enumerate(rows)
+        ]
+
+    def _take(self, row: _Row, token: int) -> str:
+        """Add a token to a row; returns the new text that can be shown."""
+        sampling = row.request.sampling
+        row.tokens.append(token)
+        if token in self._end:
+            row.stop_reason = "end_turn"
+            return ""
+        text = self.tokenizer.decode(row.tokens, skip_special_tokens=True)
+        for stop in sampling.stop:
+            if stop and stop in text:
+                text = text[: text.index(stop)]
+                row.stop_reason = "stop_sequence"
+        if row.stop_reason is None and len(row.tokens) >= sampling.max_tokens:
+            row.stop_reason = "max_tokens"
+        if row.stop_reason is None and (text.endswith("\ufffd") or _may_stop(text, sampling.stop)):
+            return ""  # half a character, or what may become a stop sequence, waits for the next token
+        delta, row.text = text[len(row.text) :], text
+        return delta
+
+
+def _sides(layer: str) -> tuple[str, str]:
+    return f"base_model.model.{layer}.lora_A.weight", f"base_model.model.{layer}.lora_B.weight"
+
+
+def _as_list(value: Any) -> list[int]:
+    return value if isinstance(value, list) else [] if value is None else [value]
+
+
+def _generator(sampling: Sampling) -> torch.Generator | None:
+    if sampling.temperature <= 0:
+        return None
+    generator = torch.Generator()
+    if sampling.seed is None:
+        generator.seed()
+    else:
+        generator.manual_seed(sampling.seed)
+    return generator
+
+
+def _sample(logits: Tensor, sampling: Sampling, generator: torch.Generator) -> int:
+    """One token from logits [vocabulary] after temperature, top-k and top-p (nucleus, arXiv 1904.09751)."""
+    values, tokens = (logits.cpu() / sampling.temperature).sort(descending=True)
+    if sampling.top_k:
+        values, tokens = values[: sampling.top_k], tokens[: sampling.top_k]
+    probabilities = values.softmax(-1)
+    before = probabilities.cumsum(-1) - probabilities
+    probabilities = probabilities.masked_fill(before > sampling.top_p, 0.0)
+    return int(tokens[torch.multinomial(probabilities, 1, generator=generator)])
+
+
+def _may_stop(text: str, stops: tuple[str, ...]) -> bool:
+    return any(text.endswith(stop[:n]) for stop in stops for n in range(1, len(stop)))
+
+
+def _completion(row: _Row, cached: int, seconds: float) -> Completion:
+    assert row.stop_reason is not None
+    return Completion(
+        text=row.text,
+        input_tokens=len(row.request.prompt),
+        output_tokens=len(row.tokens),
+        cached_tokens=cached,
+        stop_reason=row.stop_reason,
+        first_token_seconds=row.first_token_seconds,
+        seconds=seconds,
+    )

@@ -1,0 +1,1 @@
+"""Training: dataset + base model → adapter."""

@@ -1,0 +1,100 @@
+"""One file that holds all a run needs to go on: adapter, best adapter so far, optimizer, position.
+
+safetensors with the position as JSON in its metadata, written aside, synced and renamed: a run killed at any moment
+finds either the old checkpoint or the new one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from sqlora.errors import TrainingError
+
+FILE = "checkpoint.safetensors"
+
+
+@dataclass
+class Position:
+    """Where a run stands. ``planned`` is fixed once (after calibration when the recipe has a time budget)."""
+
+    step: int = 0
+    planned: int | None = None
+    seconds: float = 0.0
+    tokens: int = 0
+    best_loss: float | None = None
+    best_step: int = 0
+    stale: int = 0
+    losses: list[float] = field(default_factory=list)
+    validation: list[tuple[int, float]] = field(default_factory=list)
+    fingerprint: str = ""
+
+
+def save(
+    folder: Path, position: Position, parameters: dict[str, nn.Parameter], best: dict[str, Tensor],
+    optimizer: torch.optim.Optimizer,
+) -> None:
+    """Write the checkpoint; raises `TrainingError` when the disk is full, leaving the previous one."""
+    tensors = {f"now.{name}": parameter.detach().cpu() for name, parameter in parameters.items()}
+    tensors |= {f"best.{name}": tensor.cpu() for name, tensor in best.items()}
+    for name, parameter in parameters.items():
+        for key, value in optimizer.state.get(parameter, {}).items():
+            tensors[f"optimizer.{key}.{name}"] = torch.as_tensor(value).cpu()
+    aside = folder / f"{FILE}.{os.getpid()}.part"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        save_file(
+            {name: tensor.contiguous() for name, tensor in tensors.items()},
+            aside,
+            metadata={"position": json.dumps(asdict(position))},
+        )
+        with open(aside, "rb") as written:
+            os.fsync(written.fileno())
+        os.replace(aside, folder / FILE)
+    except (OSError, SafetensorError) as error:
+        with contextlib.suppress(OSError):
+            aside.unlink()
+        raise TrainingError(
+            f"cannot write the checkpoint {folder / FILE}: {error}", "free disk space, then run sqlora train again"
+        ) from None
+
+
+def load(
+    folder: Path, fingerprint: str, parameters: dict[str, nn.Parameter], optimizer: torch.optim.Optimizer
+) -> tuple[Position, dict[str, Tensor]] | None:
+    """Restore parameters and optimizer in place; None when there is nothing to resume.
+
+    A checkpoint of another dataset, base model or recipe (another ``fingerprint``) is refused.
+    """
+    path = folder / FILE
+    if not path.exists():
+        return None
+    try:
+        with safe_open(path, framework="pt") as file:
+            stored: dict[str, Any] = json.loads(file.metadata()["position"])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+    except (SafetensorError, KeyError, ValueError) as error:
+        raise TrainingError(f"the checkpoint {path} is damaged: {error}", f"rm -r {folder}") from None
+    position = Position(**stored)
+    position.validation = [(int(step), float(loss)) for step, loss in position.validation]
+    if position.fingerprint != fingerprint:
+        raise TrainingError(f"the checkpoint {path} belongs to another dataset, base model or recipe", f"rm -r {folder}")
+    with torch.no_grad():
+        for name, parameter in parameters.items():
+            parameter.copy_(tensors[f"now.{name}"])
+            for key in ("step", "exp_avg", "exp_avg_sq"):
+                value = tensors.get(f"optimizer.{key}.{name}")
+                if value is not None:
+                    device = value.device if key == "step" else parameter.device
+                    optimizer.state[parameter][key] = value.to(device)
+    best = {name[5:]: tensor for name, tensor in tensors.items() if name.startswith("best.")}
+    return position, best

@@ -1,0 +1,340 @@
+"""The training loop, top to bottom: encode, pack, forward, backward, step, validate, checkpoint."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from sqlora.errors import DatasetError, TrainingError
+from sqlora.models.adapter import save_adapter
+from sqlora.models.attention import use_shared_prefix
+from sqlora.models.base import resolve_base_model
+from sqlora.models.lora import TARGETS, initialise, inject
+from sqlora.models.precision import Precision, choose_precision
+from sqlora.prompting import Encoded, encode
+from sqlora.train import checkpoint
+from sqlora.train.checkpoint import Position
+from sqlora.train.memory import keep_freed_memory, peak_memory_mb
+from sqlora.train.packing import Pack, pack, tensors
+from sqlora.train.progress import Progress
+from sqlora.train.recipe import Recipe
+
+CALIBRATION_STEPS = 6  # the first one is slow (memory is taken from the kernel) and not counted
+
+
+@dataclass(frozen=True)
+class TrainingSpec:
+    """What to train: a base model's name, a dataset folder (train.jsonl, validation.jsonl), a recipe, a seed."""
+
+    base_model: str
+    dataset: Path
+    recipe: Recipe
+    seed: int = 0
+    manifest: dict[str, Any] = field(default_factory=dict)
+
+    def fingerprint(self) -> str:
+        """Changes with anything that changes the losses."""
+        digest = hashlib.sha256(json.dumps([self.base_model, self.seed, self.recipe.model_dump()]).encode())
+        for name in ("train.jsonl", "validation.jsonl"):
+            path = self.dataset / name
+            digest.update(path.read_bytes() if path.exists() else b"")
+        return digest.hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """``adapter``: folder in PEFT's format, of the best validation loss. Losses are nats per completion token."""
+
+    adapter: Path
+    steps: int
+    train_loss: float
+    validation_loss: float | None
+    tokens: int
+    seconds: float
+    stopped: bool
+
+
+def train(
+    spec: TrainingSpec,
+    folder: Path,
+    on_progress: Callable[[Progress], None] = lambda _: None,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> TrainingResult:
+    """Train, or go on from ``folder``'s checkpoint; returns when finished, stopped, or out of patience.
+
+    Raises `DatasetError`, `ModelError` or `TrainingError`; what was reached stays in the checkpoint.
+    """
+    on_progress(Progress("loading", message=f"base model {spec.base_model}"))
+    run = Run(spec, folder, on_progress)
+    return run.until_done(should_stop)
+
+
+def read_examples(path: Path, tokenizer: Any) -> list[Encoded]:
+    """The encoded records of a JSONL file; `DatasetError` names file and line."""
+    examples = []
+    with open(path, encoding="utf-8") as lines:
+        for number, line in enumerate(lines, 1):
+            try:
+                examples.append(encode(tokenizer, json.loads(line)))
+            except (ValueError, DatasetError) as error:
+                raise DatasetError(f"{path}:{number}: {error}", "sqlora prepare") from None
+            if not examples[-1].completion:
+                raise DatasetError(f"{path}:{number}: the record has no assistant turn", "sqlora prepare")
+    return examples
+
+
+class Run:
+    """One run: the model with its fresh or restored adapter, and where it stands."""
+
+    def __init__(self, spec: TrainingSpec, folder: Path, on_progress: Callable[[Progress], None]) -> None:
+        keep_freed_memory()
+        self.spec, self.recipe, self.folder, self.report = spec, spec.recipe, folder, on_progress
+        self.precision: Precision = choose_precision()
+        self.base = resolve_base_model(spec.base_model)
+        tokenizer = self.base.load_tokenizer()
+        self.examples = read_examples(spec.dataset / "train.jsonl", tokenizer)
+        if not self.examples:
+            raise DatasetError(f"{spec.dataset / 'train.jsonl'} has no records", "sqlora prepare")
+        held = spec.dataset / "validation.jsonl"
+        validation = read_examples(held, tokenizer) if held.exists() else []
+        self.validation = pack(validation[: self.recipe.validation_examples], self.recipe.pack_tokens)
+        self.model = self.base.load_model(self.precision.dtype).to(self.precision.device)
+        self.model.requires_grad_(False)
+        use_shared_prefix(self.model)
+        self.parameters = initialise(
+            inject(self.model), self.recipe.rank, self.recipe.alpha, spec.seed, self.precision.device
+        )
+        self.optimizer = self._optimizer()
+        self.position = Position(fingerprint=spec.fingerprint())
+        self.best: dict[str, Tensor] = {}
+        restored = checkpoint.load(folder / "checkpoint", self.position.fingerprint, self.parameters, self.optimizer)
+        if restored:
+            self.position, self.best = restored
+        self.started = time.monotonic() - self.position.seconds
+        self._announce(restored is not None)
+
+    def _optimizer(self) -> torch.optim.AdamW:
+        """AdamW; B's matrices learn ``b_ratio`` times as fast as A's."""
+        groups = [
+            {"params": [p for n, p in self.parameters.items() if f"lora_{side}" in n], "ratio": ratio}
+            for side, ratio in (("A", 1.0), ("B", self.recipe.b_ratio))
+        ]
+        return torch.optim.AdamW(
+            groups, lr=self.recipe.learning_rate, betas=(0.9, 0.99), weight_decay=self.recipe.weight_decay
+        )
+
+    def _announce(self, resumed: bool) -> None:
+        trainable = sum(p.numel() for p in self.parameters.values())
+        total = trainable + sum(p.numel() for p in self.model.parameters() if p not in set())
+        number_format = str(self.precision.dtype).removeprefix("torch.")
+        words = (
+            f"{self.precision.device}, {number_format} ({self.precision.reason}); "
+            f"{trainable:,} of {total:,} parameters train ({trainable / total:.1%}); {len(self.examples):,} examples"
+        )
+        self.report(self._progress("training", message=f"{words}; resumed" if resumed else words))
+
+    # the schedule -------------------------------------------------------------------------------------------
+
+    @property
+    def full_steps(self) -> int:
+        """Steps the recipe's epochs need."""
+        return max(1, math.ceil(self.recipe.epochs * len(self.examples) / self.recipe.batch_size))
+
+    @property
+    def steps(self) -> int:
+        """Steps this run will make, as far as known."""
+        return self.position.planned or self.full_steps
+
+    def _calibrate(self, seconds: list[float]) -> None:
+        """Fix how many steps fit into the recipe's minutes, from the speed of the first steps."""
+        if self.position.planned is not None:
+            return
+        if self.recipe.minutes is None:
+            self.position.planned = self.full_steps
+        elif len(seconds) >= CALIBRATION_STEPS:
+            counted = sorted(seconds[1:])
+            step_seconds = sum(counted) / len(counted)
+            validation = self.validation_seconds / self.recipe.validate_every
+            left = self.recipe.minutes * 60 - self._elapsed()
+            fits = self.position.step + int(left / (step_seconds + validation))
+            self.position.planned = max(self.position.step + 1, min(self.full_steps, fits))
+
+    def _learning_rate(self, step: int) -> float:
+        """Linear warm-up, then linear decay to a twentieth."""
+        warmup = min(self.recipe.warmup_steps, self.steps // 4)
+        if step < warmup:
+            return self.recipe.learning_rate * (step + 1) / warmup
+        share = (step - warmup) / max(1, self.steps - warmup)
+        return self.recipe.learning_rate * max(0.05, 1 - share)
+
+    def _batch(self, step: int) -> list[Encoded]:
+        """The examples of a step: epoch after epoch, each in its own shuffled order, so that a step number is
+        all there is to remember."""
+        size, count = self.recipe.batch_size, len(self.examples)
+        chosen = []
+        for index in range(step * size, (step + 1) * size):
+            epoch, place = divmod(index, count)
+            chosen.append(self.examples[self._order(epoch)[place]])
+        return chosen
+
+    def _order(self, epoch: int) -> list[int]:
+        if getattr(self, "_epoch", None) != epoch:
+            generator = torch.Generator().manual_seed(self.spec.seed * 1_000_003 + epoch)
+            self._permutation: list[int] = torch.randperm(len(self.examples), generator=generator).tolist()
+            self._epoch = epoch
+        return self._permutation
+
+    # the work -----------------------------------------------------------------------------------------------
+
+    validation_seconds = 0.0
+
+    def until_done(self, should_stop: Callable[[], bool]) -> TrainingResult:
+        """Steps until the plan is done, patience ends, or ``should_stop``."""
+        seconds: list[float] = []
+        if self.position.step == 0:
+            self._validate()
+        stopped = False
+        while self.position.step < self.steps and self.position.stale < self.recipe.patience:
+            if should_stop():
+                stopped = True
+                break
+            before = time.monotonic()
+            loss, tokens = self._step()
+            seconds.append(time.monotonic() - before)
+            self.position.losses.append(loss)
+            self.position.step += 1
+            self.position.tokens += tokens
+            self._calibrate(seconds)
+            self.report(self._progress("training", loss, rate=tokens / seconds[-1], seconds=seconds))
+            if self.position.step % self.recipe.validate_every == 0 or self.position.step == self.steps:
+                self._validate()
+                self._save()
+        if stopped:
+            self._save()
+        return self._finish(stopped)
+
+    def _step(self) -> tuple[float, int]:
+        """One optimizer step; (mean loss per completion token, packed tokens computed)."""
+        rate = self._learning_rate(self.position.step)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate * group["ratio"]
+        packs = pack(self._batch(self.position.step), self.recipe.pack_tokens)
+        labels = sum(len(completion) for packed in packs for _, completion in packed.branches)
+        self.optimizer.zero_grad(set_to_none=True)
+        total = 0.0
+        for packed in packs:
+            loss = self._loss_sum(packed) / labels
+            loss.backward()  # type: ignore[no-untyped-call]
+            total += loss.item()
+        if not math.isfinite(total):
+            raise TrainingError(
+                f"the loss is {total} at step {self.position.step + 1}",
+                f"lower learning_rate (now {self.recipe.learning_rate:g}) in [train] of sqlora.toml",
+            )
+        nn.utils.clip_grad_norm_(self.parameters.values(), self.recipe.gradient_clip)
+        self.optimizer.step()
+        return total, sum(packed.tokens for packed in packs)
+
+    def _loss_sum(self, packed: Pack) -> Tensor:
+        """Summed loss of a pack; logits [M, vocabulary] only at the M places that have a label."""
+        batch = tensors(packed, self.precision.device)
+        hidden = self.model.model(
+            input_ids=batch.tokens, position_ids=batch.positions, layout=batch.layout, use_cache=False
+        ).last_hidden_state[0]
+        logits = self.model.lm_head(hidden.index_select(0, batch.labelled))
+        return nn.functional.cross_entropy(logits.float(), batch.labels, reduction="sum")
+
+    @torch.no_grad()
+    def _validate(self) -> None:
+        """Loss on the validation examples; remembers the best adapter."""
+        if not self.validation:
+            self.best = self._snapshot()
+            return
+        started = time.monotonic()
+        labels = sum(len(completion) for packed in self.validation for _, completion in packed.branches)
+        loss = sum(self._loss_sum(packed).item() for packed in self.validation) / labels
+        position = self.position
+        position.validation.append((position.step, loss))
+        if position.best_loss is None or loss < position.best_loss:
+            position.best_loss, position.best_step, position.stale = loss, position.step, 0
+            self.best = self._snapshot()
+        else:
+            position.stale += 1
+        self.validation_seconds = time.monotonic() - started
+        self.report(self._progress("validating", position.losses[-1] if position.losses else None, loss))
+
+    def _snapshot(self) -> dict[str, Tensor]:
+        return {name: parameter.detach().clone() for name, parameter in self.parameters.items()}
+
+    def _elapsed(self) -> float:
+        return time.monotonic() - self.started
+
+    def _save(self) -> None:
+        self.position.seconds = self._elapsed()
+        checkpoint.save(self.folder / "checkpoint", self.position, self.parameters, self.best, self.optimizer)
+
+    def _finish(self, stopped: bool) -> TrainingResult:
+        self.report(self._progress("saving"))
+        position, recipe = self.position, self.recipe
+        config = {
+            "peft_type": "LORA",
+            "task_type": "CAUSAL_LM",
+            "base_model_name_or_path": self.base.name,
+            "r": recipe.rank,
+            "lora_alpha": recipe.alpha,
+            "lora_dropout": 0.0,
+            "target_modules": list(TARGETS),
+            "bias": "none",
+            "inference_mode": True,
+        }
+        manifest = {
+            "base_model": self.base.name,
+            "base_sha256": self.base.sha256,
+            "recipe": recipe.model_dump(),
+            "steps": position.step,
+            "best_step": position.best_step,
+            "validation_loss": position.best_loss,
+            **self.spec.manifest,
+        }
+        best = self.best or self._snapshot()
+        adapter = self.folder / "adapter"
+        save_adapter(adapter, {name: tensor.cpu().float() for name, tensor in best.items()}, config, manifest)
+        recent = position.losses[-20:] or [float("nan")]
+        return TrainingResult(
+            adapter, position.step, sum(recent) / len(recent), position.best_loss, position.tokens, self._elapsed(),
+            stopped,
+        )
+
+    def _progress(
+        self, phase: str, loss: float | None = None, validation: float | None = None, rate: float = 0.0,
+        seconds: Sequence[float] = (), message: str = "",
+    ) -> Progress:
+        recent = list(_last(seconds, 10))
+        left = (self.steps - self.position.step) * sum(recent) / len(recent) if recent else None
+        if left is not None and self.recipe.minutes is not None and self.position.planned is None:
+            left = min(left, max(0.0, self.recipe.minutes * 60 - self._elapsed()))
+        return Progress(
+            phase=phase,
+            step=self.position.step,
+            steps=self.steps,
+            epoch=self.position.step * self.recipe.batch_size / len(self.examples),
+            loss=loss,
+            validation_loss=validation,
+            tokens_per_second=rate,
+            memory_mb=peak_memory_mb(),
+            seconds_left=left,
+            message=message,
+        )
+
+
+def _last(values: Sequence[float], count: int) -> Iterator[float]:
+    yield from values[-count:]

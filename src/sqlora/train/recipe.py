@@ -1,0 +1,62 @@
+"""Recipes: hyperparameters with a name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from sqlora.errors import ConfigError
+
+
+class Recipe(BaseModel):
+    """Hyperparameters of one training run; docs/reference/recipes.md lists the built-in ones.
+
+    ``minutes`` bounds the run on any machine: after the first steps the measured speed fixes how many steps fit,
+    and that number is written into the checkpoint, so that a resumed run computes the same losses.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = "custom"
+    rank: int = Field(16, ge=1, le=256, description="rank r of the update matrices")
+    alpha: float = Field(32.0, gt=0, description="scale of the update is alpha / rank")
+    learning_rate: float = Field(2e-3, gt=0, lt=1, description="peak, for the A matrices")
+    b_ratio: float = Field(1.0, gt=0, le=100, description="learning rate of B over that of A (LoRA+, 2402.12354)")
+    warmup_steps: int = Field(10, ge=0)
+    weight_decay: float = Field(0.0, ge=0, lt=1)
+    gradient_clip: float = Field(1.0, gt=0, description="largest norm of all gradients together")
+    epochs: float = Field(3.0, gt=0, le=1000)
+    batch_size: int = Field(16, ge=1, le=4096, description="examples a step")
+    pack_tokens: int = Field(4096, ge=64, description="most tokens computed at once; bounds memory")
+    minutes: float | None = Field(None, gt=0, description="time the training may take, validation included")
+    validate_every: int = Field(50, ge=1, description="steps between validation losses")
+    validation_examples: int = Field(64, ge=0, description="most validation examples used each time")
+    patience: int = Field(5, ge=1, description="validations without improvement before stopping")
+
+
+BUILT_IN: dict[str, Recipe] = {
+    recipe.name: recipe
+    for recipe in (
+        Recipe(name="demo", epochs=2, minutes=8, validate_every=40, validation_examples=32),
+        Recipe(name="standard", epochs=3),
+        Recipe(name="thorough", epochs=8, minutes=60),
+    )
+}
+
+
+def load_recipe(name: str, overrides: dict[str, Any] | None = None) -> Recipe:
+    """A built-in recipe with some values replaced; `ConfigError` lists every mistake."""
+    if name not in BUILT_IN:
+        raise ConfigError(
+            f"unknown recipe {name!r}; there are: {', '.join(BUILT_IN)}", f"--recipe {next(iter(BUILT_IN))}"
+        )
+    try:
+        return Recipe.model_validate(BUILT_IN[name].model_dump() | (overrides or {}))
+    except ValidationError as error:
+        lines = "\n".join(
+            f"  {'.'.join(map(str, e['loc']))} = {e['input']!r}: {e['msg']}" for e in error.errors()
+        )
+        raise ConfigError(
+            f"recipe {name!r} with these values is not valid:\n{lines}", "edit [train] in sqlora.toml"
+        ) from None
