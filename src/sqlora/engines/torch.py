@@ -259,17 +259,15 @@ class TorchEngine:
         """Add a token to a row; returns the new text that can be shown."""
         sampling = row.request.sampling
         row.tokens.append(token)
-        if token in self._end:
+        text: str = self.tokenizer.decode(row.tokens, skip_special_tokens=True)
+        cut = min((text.index(stop) for stop in sampling.stop if stop and stop in text), default=None)
+        if cut is not None:
+            text, row.stop_reason = text[:cut], "stop_sequence"
+        elif token in self._end:
             row.stop_reason = "end_turn"
-            return ""
-        text = self.tokenizer.decode(row.tokens, skip_special_tokens=True)
-        for stop in sampling.stop:
-            if stop and stop in text:
-                text = text[: text.index(stop)]
-                row.stop_reason = "stop_sequence"
-        if row.stop_reason is None and len(row.tokens) >= sampling.max_tokens:
+        elif len(row.tokens) >= sampling.max_tokens:
             row.stop_reason = "max_tokens"
-        if row.stop_reason is None and (text.endswith("\ufffd") or _may_stop(text, sampling.stop)):
+        elif text.endswith("\ufffd") or _may_stop(text, sampling.stop):
             return ""  # half a character, or what may become a stop sequence, waits for the next token
         delta, row.text = text[len(row.text) :], text
         return delta

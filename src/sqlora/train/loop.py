@@ -134,7 +134,7 @@ class Run:
 
     def _announce(self, resumed: bool) -> None:
         trainable = sum(p.numel() for p in self.parameters.values())
-        total = trainable + sum(p.numel() for p in self.model.parameters() if p not in set())
+        total = sum(p.numel() for p in {*self.model.parameters(), *self.parameters.values()})
         number_format = str(self.precision.dtype).removeprefix("torch.")
         words = (
             f"{self.precision.device}, {number_format} ({self.precision.reason}); "
