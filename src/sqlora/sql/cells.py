@@ -108,9 +108,8 @@ class ColumnPair:
     """A column of one result against a column of another.
 
     ``left_groups`` and ``right_groups``: a number for each row; cells that may be equal have the same
-    number. Numbers are grouped by chaining neighbours within the tolerance, so a group may be wider than the
-    tolerance, and equality is decided by `near`. ``exact``: groups are equality, there is nothing left to
-    decide.
+    number. Numbers are grouped by chaining neighbours within the tolerance; where a group got wider than the
+    tolerance it is ``loose``, and equality in it is decided by `near`.
     """
 
     def __init__(self, left: list[Cell], right: list[Cell], tolerance: float) -> None:
@@ -124,10 +123,13 @@ class ColumnPair:
             self.absolute = ABSOLUTE if floats else 0.0
         keys = sorted(set(self._keys(left)) | set(self._keys(right)))
         group: dict[Cell, int] = {}
-        number = 0
+        self.loose: set[int] = set()
+        number, first = 0, 0
         for index, key in enumerate(keys):
             if index and not self._near(keys[index - 1], key):
-                number += 1
+                number, first = number + 1, index
+            elif not self._near(keys[first], key):
+                self.loose.add(number)
             group[key] = number
         self.left_keys, self.right_keys = self._keys(left), self._keys(right)
         self.left_groups = [group[key] for key in self.left_keys]
@@ -148,7 +150,7 @@ class ColumnPair:
         """
         if Counter(self.left_groups) != Counter(self.right_groups):
             return False
-        if self.exact:
+        if not self.loose:
             return True
         return all(self._near(a, b) for a, b in zip(sorted(self.left_keys), sorted(self.right_keys), strict=True))
 

@@ -151,9 +151,8 @@ def same_rows(pairs: list[ColumnPair]) -> bool:
     right = _by_key([pair.right_groups for pair in pairs])
     if left.keys() != right.keys() or any(len(left[key]) != len(right[key]) for key in left):
         return False
-    if all(pair.exact for pair in pairs):
-        return True
-    return all(_same_within(pairs, left[key], right[key]) for key in left)
+    doubtful = [key for key in left if any(n in pair.loose for n, pair in zip(key, pairs, strict=True))]
+    return all(_same_within(pairs, left[key], right[key]) for key in doubtful)
 
 
 def _same_within(pairs: list[ColumnPair], left: list[int], right: list[int]) -> bool:
