@@ -71,11 +71,15 @@ class TorchEngine:
         """See `Engine`."""
         tensors, config, manifest = load_adapter(folder)
         if manifest.get("base_sha256") not in (None, self.base.sha256):
-            raise ModelError(f"adapter {name!r} ({folder}) was trained on another base than {self.base.name}", "sqlora train")
+            raise ModelError(
+                f"adapter {name!r} ({folder}) was trained on another base than {self.base.name}", "sqlora train"
+            )
         expected = {key for layer in self._layers for key in _sides(layer)}
         strange = sorted(set(tensors) - expected)
         if strange:
-            raise ModelError(f"adapter {name!r} ({folder}) has a matrix {self.base.name} has no place for: {strange[0]}")
+            raise ModelError(
+                f"adapter {name!r} ({folder}) has a matrix {self.base.name} has no place for: {strange[0]}"
+            )
         digest = hashlib.sha256()
         for key in sorted(tensors):
             digest.update(tensors[key].contiguous().view(torch.uint8).numpy().tobytes())
@@ -142,7 +146,8 @@ class TorchEngine:
             self._switch(adapter)
             pairs, _ = self._prefix(adapter, tuple(prefix))
             identity = self._identity(adapter, prefix)
-        flat = {f"{kind}.{layer}": t.contiguous() for layer, p in enumerate(pairs) for kind, t in zip("kv", p, strict=True)}
+        flat = {f"k.{layer}": key.contiguous() for layer, (key, _) in enumerate(pairs)}
+        flat |= {f"v.{layer}": value.contiguous() for layer, (_, value) in enumerate(pairs)}
         aside = path.with_name(f"{path.name}.{os.getpid()}.part")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -201,7 +206,11 @@ class TorchEngine:
             lengths = [len(suffix) for suffix in suffixes]
             cache = self._empty_cache(pairs, len(rows), max(lengths) + 32)
             layout = Layout.of(0, lengths, self.device, cache, [0] * len(rows))
-            hidden = self._forward(sum(suffixes, []), [size + i for n in lengths for i in range(n)], layout)
+            hidden = self._forward(
+                [token for suffix in suffixes for token in suffix],
+                [size + place for length in lengths for place in range(length)],
+                layout,
+            )
             hidden = hidden[torch.tensor(lengths, device=self.device).cumsum(0) - 1]
             active, seen = list(range(len(rows))), lengths
             while True:

@@ -115,7 +115,12 @@ class _Attention(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, query: Tensor, prefix_key: Tensor | None, prefix_value: Tensor | None, key: Tensor, value: Tensor,
+        ctx: Any,
+        query: Tensor,
+        prefix_key: Tensor | None,
+        prefix_value: Tensor | None,
+        key: Tensor,
+        value: Tensor,
         mask: Tensor,
     ) -> Tensor:
         """Scaled query [k, n, g·L, d], prefix [k, P, d] or None, key and value [k, n, S, d], mask [n, 1, L, S]."""
@@ -181,7 +186,8 @@ def _causal(size: int, like: Tensor) -> Tensor:
 def _cached(layout: Layout, layer: int, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
     """Write new keys and values [k, n, L, d] into the cache; return what the queries may look at."""
     cache = layout.cache
-    assert cache is not None and layout.start is not None
+    assert cache is not None
+    assert layout.start is not None
     slots = layout.mask.shape[3]
     rows = torch.arange(layout.branches, device=key.device)[:, None]
     places = layout.start[:, None] + torch.arange(layout.length, device=key.device)[None, :]

@@ -29,9 +29,7 @@ class LoraWeights:
 
 class _LoraFunction(torch.autograd.Function):
     @staticmethod
-    def forward(
-        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, a: Tensor, b: Tensor, scale: float
-    ) -> Tensor:
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, a: Tensor, b: Tensor, scale: float) -> Tensor:
         flat = x.reshape(-1, x.shape[-1])
         low = flat @ a.to(x.dtype).t()  # [t, r]
         out = flat @ weight.t() if bias is None else torch.addmm(bias, flat, weight.t())
@@ -69,9 +67,7 @@ class LoraLinear(nn.Module):
         """[…, in] → […, out]."""
         if self.update is None:
             return nn.functional.linear(x, self.weight, self.bias)
-        out: Tensor = _LoraFunction.apply(
-            x, self.weight, self.bias, self.update.a, self.update.b, self.update.scale
-        )  # type: ignore[no-untyped-call]
+        out: Tensor = _LoraFunction.apply(x, self.weight, self.bias, self.update.a, self.update.b, self.update.scale)  # type: ignore[no-untyped-call]
         return out
 
 
@@ -111,9 +107,7 @@ def peft_name(layer: str, side: str) -> str:
     return f"base_model.model.{layer}.lora_{side}.weight"
 
 
-def apply_adapter(
-    layers: dict[str, LoraLinear], tensors: dict[str, Tensor] | None, scale: float = 1.0
-) -> None:
+def apply_adapter(layers: dict[str, LoraLinear], tensors: dict[str, Tensor] | None, scale: float = 1.0) -> None:
     """Point every layer at an adapter's matrices (by PEFT's names), or at none."""
     for name, layer in layers.items():
         a = tensors.get(peft_name(name, "A")) if tensors else None

@@ -40,7 +40,10 @@ class Position:
 
 
 def save(
-    folder: Path, position: Position, parameters: dict[str, nn.Parameter], best: dict[str, Tensor],
+    folder: Path,
+    position: Position,
+    parameters: dict[str, nn.Parameter],
+    best: dict[str, Tensor],
     optimizer: torch.optim.Optimizer,
 ) -> None:
     """Write the checkpoint; raises `TrainingError` when the disk is full, leaving the previous one."""
@@ -87,7 +90,9 @@ def load(
     position = Position(**stored)
     position.validation = [(int(step), float(loss)) for step, loss in position.validation]
     if position.fingerprint != fingerprint:
-        raise TrainingError(f"the checkpoint {path} belongs to another dataset, base model or recipe", f"rm -r {folder}")
+        raise TrainingError(
+            f"the checkpoint {path} belongs to another dataset, base model or recipe", f"rm -r {folder}"
+        )
     with torch.no_grad():
         for name, parameter in parameters.items():
             parameter.copy_(tensors[f"now.{name}"])

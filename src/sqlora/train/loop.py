@@ -310,13 +310,23 @@ class Run:
         save_adapter(adapter, {name: tensor.cpu().float() for name, tensor in best.items()}, config, manifest)
         recent = position.losses[-20:] or [float("nan")]
         return TrainingResult(
-            adapter, position.step, sum(recent) / len(recent), position.best_loss, position.tokens, self._elapsed(),
+            adapter,
+            position.step,
+            sum(recent) / len(recent),
+            position.best_loss,
+            position.tokens,
+            self._elapsed(),
             stopped,
         )
 
     def _progress(
-        self, phase: str, loss: float | None = None, validation: float | None = None, rate: float = 0.0,
-        seconds: Sequence[float] = (), message: str = "",
+        self,
+        phase: str,
+        loss: float | None = None,
+        validation: float | None = None,
+        rate: float = 0.0,
+        seconds: Sequence[float] = (),
+        message: str = "",
     ) -> Progress:
         recent = list(_last(seconds, 10))
         left = (self.steps - self.position.step) * sum(recent) / len(recent) if recent else None

@@ -54,9 +54,7 @@ def load_recipe(name: str, overrides: dict[str, Any] | None = None) -> Recipe:
     try:
         return Recipe.model_validate(BUILT_IN[name].model_dump() | (overrides or {}))
     except ValidationError as error:
-        lines = "\n".join(
-            f"  {'.'.join(map(str, e['loc']))} = {e['input']!r}: {e['msg']}" for e in error.errors()
-        )
+        lines = "\n".join(f"  {'.'.join(map(str, e['loc']))} = {e['input']!r}: {e['msg']}" for e in error.errors())
         raise ConfigError(
             f"recipe {name!r} with these values is not valid:\n{lines}", "edit [train] in sqlora.toml"
         ) from None

@@ -22,8 +22,14 @@ VOCABULARY = 97
 def tiny() -> LlamaForCausalLM:
     torch.manual_seed(1)
     config = LlamaConfig(
-        vocab_size=VOCABULARY, hidden_size=32, intermediate_size=48, num_hidden_layers=3,
-        num_attention_heads=4, num_key_value_heads=2, tie_word_embeddings=True, attn_implementation="eager",
+        vocab_size=VOCABULARY,
+        hidden_size=32,
+        intermediate_size=48,
+        num_hidden_layers=3,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        tie_word_embeddings=True,
+        attn_implementation="eager",
     )
     return LlamaForCausalLM(config).requires_grad_(False)
 
@@ -65,7 +71,9 @@ def packed_loss(model: LlamaForCausalLM, examples: list[Encoded], budget: int) -
     return total / labels
 
 
-@pytest.mark.parametrize(("prefix", "count", "budget"), [(40, 6, 4096), (40, 6, 75), (0, 5, 4096), (70, 1, 4096), (5, 7, 30)])
+@pytest.mark.parametrize(
+    ("prefix", "count", "budget"), [(40, 6, 4096), (40, 6, 75), (0, 5, 4096), (70, 1, 4096), (5, 7, 30)]
+)
 def test_loss_and_gradients_equal_those_of_separate_rows(prefix: int, count: int, budget: int) -> None:
     examples = rows(prefix + count, prefix, count)
     ours = tiny()
