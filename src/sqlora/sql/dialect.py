@@ -1,0 +1,266 @@
+"""Dialect: a sqlglot dialect by name, or a house dialect built from a `DialectSpec`.
+
+`parse` gives a tree in the base dialect's own terms, whatever the text was written in; everything else in
+sqlora (checks, execution, structure) sees only such trees. `generate` is the way back.
+
+    house text ─ Words.read ─▶ base tokens ─ base parser ─▶ tree with house calls ─ Templates.expand ─▶ tree
+    tree ─ Templates.fold ─▶ tree with house calls ─ base generator ─▶ base text ─ Words.write ─▶ house text
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib.metadata
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import sqlglot
+import sqlglot.tokens
+from sqlglot import exp
+from sqlglot.dialects.dialect import Dialects, NormalizationStrategy
+from sqlglot.errors import ParseError, SqlglotError, TokenError
+from sqlglot.generator import Generator
+from sqlglot.parser import Parser
+
+from sqlora.errors import DialectError
+from sqlora.sql.contradictions import contradictions
+from sqlora.sql.spec import DialectSpec, refuse
+from sqlora.sql.template import CallError, Templates, template
+from sqlora.sql.types import Types, house_generator, house_parser
+from sqlora.sql.words import WordError, Words, needs_quotes
+
+
+class Dialect:
+    """A SQL dialect that parses to, and generates from, trees in the terms of ``base``.
+
+    ``name`` is the house's or sqlglot's; ``base`` the sqlglot dialect that executes; ``spec`` None for a plain
+    sqlglot dialect. Objects share nothing: two house dialects in one process don't see each other.
+    """
+
+    def __init__(self, name: str, spec: DialectSpec | None = None) -> None:
+        """Raises `DialectError` for a name sqlglot does not have, or a spec that contradicts itself."""
+        if spec is not None and (problems := contradictions(spec)):
+            raise refuse(spec, problems)
+        self.name = name
+        self.spec = spec
+        self.base = spec.base if spec else name
+        self._base = sqlglot.Dialect.get_or_raise(_known(self.base))
+        self._types = Types(spec.types if spec else {}, self._base)
+        self._parser: Callable[..., Parser] = house_parser(self._base, self._types)
+        self._generator: Callable[..., Generator] = house_generator(self._base, self._types, spec)
+        self._words: Words | None = None
+        self._templates: Templates | None = None
+        if spec is not None:
+            self._words = Words(spec, self._base)
+            self._templates = Templates(template(h, b, self._base) for h, b in spec.functions.items())
+            self._words.set_functions(self._templates.names, _aliased(self._templates.renamed(), self._base))
+
+    def __repr__(self) -> str:
+        return f"Dialect({self.name!r}, base={self.base!r})"
+
+    def parse(self, sql: str) -> exp.Query:
+        """One query → its tree in the base's terms. `DialectError` with line, column and token otherwise."""
+        statements = self._statements(sql)
+        if len(statements) != 1:
+            what = f"{len(statements)} statements" if statements else "no query"
+            raise DialectError(f"One query was expected, this is {what}: {_short(sql)}", "Write one SELECT.")
+        [tree] = statements
+        if not isinstance(tree, exp.Query):
+            word = tree.key.upper()
+            raise DialectError(
+                f"A query was expected, this is {word}: {_short(sql)}",
+                "Write a SELECT.",
+                line=1,
+                column=1,
+                token=word,
+            )
+        return tree
+
+    def parse_any(self, sql: str) -> list[exp.Expression]:
+        """All statements, of whatever kind, in the base's terms; `DialectError` where the text is not SQL."""
+        return self._statements(sql)
+
+    def generate(self, tree: exp.Expr, pretty: bool = False) -> str:
+        """A tree in the base's terms → text; `DialectError` where the house has no way to say it."""
+        if self._words is None or self._templates is None:
+            return self._to_text(tree.copy(), pretty)
+        folded = self._templates.fold(self._quoted(tree.copy()))
+        try:
+            return self._words.write(self._to_text(folded, pretty))
+        except WordError as error:
+            raise DialectError(f"In {self.name}, {error}: {_short(tree.sql(self._base))}") from error
+
+    def to_base(self, sql: str) -> str:
+        """House text → the base's text, to be executed."""
+        return self.parse(sql).sql(self._base, comments=False)
+
+    def normalize(self, sql: str) -> str:
+        """The one way this dialect writes the query: parsed and generated. Idempotent."""
+        return self.generate(self.parse(sql))
+
+    # ── the steps ────────────────────────────────────────────────────────────────────────────────────────
+
+    def _statements(self, sql: str) -> list[Any]:
+        try:
+            tokens = self._words.read(sql) if self._words else self._base.tokenize(sql)
+            parser = self._parser(dialect=self._base)
+            trees = [tree for tree in parser.parse(tokens, sql) if tree and not isinstance(tree, exp.Semicolon)]
+            self._types.check(parser, trees)
+            if self._templates:
+                trees = [self._templates.expand(tree) for tree in trees]
+        except WordError as error:
+            raise self._error(sql, error, error.offset, error.length, error.suggestion) from error
+        except CallError as error:
+            raise self._error(sql, error, error.offset, len(error.token)) from error
+        except TokenError as error:
+            raise self._unreadable(sql, error) from error
+        except ParseError as error:
+            raise self._unparsed(sql, error) from error
+        except RecursionError as error:
+            raise DialectError(f"The query is nested too deeply: {_short(sql)}", "Simplify it.") from error
+        for tree in trees:
+            self._settle_quotes(tree, sql)
+        return trees
+
+    def _to_text(self, tree: exp.Expr, pretty: bool) -> str:
+        generator = self._generator(dialect=self._base, pretty=pretty, comments=False)
+        return generator.generate(tree, copy=False)
+
+    def _quoted(self, tree: exp.Expr) -> exp.Expr:
+        """Quote the names (in place) that are words of the house."""
+        for name in tree.find_all(exp.Identifier):
+            if not name.args.get("quoted") and self._words and self._words.taken(name.name):
+                name.set("quoted", True)
+        return tree
+
+    def _settle_quotes(self, tree: exp.Expr, sql: str) -> None:
+        """Drop quotes that say nothing (in place), so that [city] and city are one; refuse missing ones."""
+        folds = self._base.normalization_strategy is not NormalizationStrategy.UPPERCASE
+        base = type(self._base)
+        for name in tree.find_all(exp.Identifier):
+            text = str(name.this)
+            if name.args.get("quoted"):
+                if folds and not (self._words.reserved(text) if self._words else needs_quotes(text, base)):
+                    name.set("quoted", False)
+            elif text.lower() in _ALWAYS_QUOTED and text.lower() in self._base.generator_class.RESERVED_KEYWORDS:
+                opening, closing = self.spec.identifier_quotes if self.spec else ('"', '"')
+                written = f"write {opening}{text}{closing}"
+                offset = int(name.meta.get("start", -1))
+                raise self._error(sql, f"{text.upper()} is a reserved word", offset, len(text), written)
+
+    # ── errors ───────────────────────────────────────────────────────────────────────────────────────────
+
+    def _error(
+        self, sql: str, reason: object, offset: int, length: int, suggestion: str | None = None
+    ) -> DialectError:
+        line, column = _position(sql, offset) if offset >= 0 else (0, 0)
+        token = sql[offset : offset + length] if offset >= 0 else ""
+        where = f", line {line}, column {column}" if line else ""
+        near = f" at {token!r}" if token else ""
+        hint = f": {suggestion}" if suggestion else ""
+        return DialectError(
+            f"{self.name}{where}{near}: {reason}{hint}.",
+            f"In {self.name}, {suggestion}." if suggestion else None,
+            line=line,
+            column=column,
+            token=token,
+        )
+
+    def _unparsed(self, sql: str, error: ParseError) -> DialectError:
+        """sqlglot gives the line and the column at which the token ends."""
+        detail = error.errors[0] if error.errors else {}
+        token = str(detail.get("highlight") or "")
+        line, end = int(detail.get("line") or 1), int(detail.get("col") or len(token) or 1)
+        reason = re.sub(r"<class '[\w.]*?(\w+)'>", r"\1", str(detail.get("description") or error))
+        offset = _offset(sql, line, end) - len(token)
+        return self._error(sql, reason, max(offset, 0), len(token))
+
+    def _unreadable(self, sql: str, error: TokenError) -> DialectError:
+        cause = str(error.__cause__ or error)
+        found = re.match(r"Missing (\S+) from (\d+):(\d+)", cause)
+        if found:
+            offset = _offset(sql, int(found[2]), 1)
+            offset = max(sql.rfind(found[1][:1], 0, len(sql)), offset) if offset < len(sql) else offset
+            return self._error(sql, f"{found[1]} is missing: a quote is not closed", offset, 1)
+        return self._error(sql, cause, error.start or 0, 1)
+
+
+# Words that sqlglot lets pass as names though no engine does, being keywords to it only as ORDER BY and so on.
+_ALWAYS_QUOTED = frozenset({"order", "group", "check", "primary", "foreign"})
+
+
+def load_dialect(name: str, folder: Path | None = None) -> Dialect:
+    """A dialect by sqlglot's name (``duckdb``), or by the path of a TOML spec (relative to ``folder``).
+
+    Raises `DialectError`: no such dialect or file, a spec that contradicts itself, or a compiled sqlglot, which
+    ignores what a house dialect changes.
+    """
+    _refuse_compiled()
+    if not name.endswith(".toml"):
+        return Dialect(_known(name))
+    path = Path(folder or ".") / name
+    if not path.is_file():
+        raise DialectError(
+            f"There is no dialect file {path}.", "Correct [project] dialect in sqlora.toml, or write the file."
+        )
+    spec = DialectSpec.from_toml(path)
+    return Dialect(spec.name, spec)
+
+
+def _known(name: str) -> str:
+    """``name`` if sqlglot has such a dialect (its own, or a plug-in's); `DialectError` otherwise."""
+    lower = name.lower()
+    try:
+        sqlglot.Dialect.get_or_raise(lower)
+    except ValueError as error:
+        names = sorted(each.value for each in Dialects if each.value)
+        close = difflib.get_close_matches(lower, names, n=1)
+        raise DialectError(
+            f"There is no SQL dialect {name!r}.",
+            f"Did you mean {close[0]}?" if close else f"Use one of {', '.join(names)}, or a .toml file of your own.",
+        ) from error
+    return lower
+
+
+def _refuse_compiled() -> None:
+    """sqlglotc lays compiled modules over sqlglot's, whose classes cannot be extended faithfully."""
+    loaded = sqlglot.tokens.SQLGLOTC_INSTALLED
+    try:
+        version = importlib.metadata.version("sqlglotc")
+    except importlib.metadata.PackageNotFoundError:
+        version = None
+    if loaded or version:
+        raise DialectError(
+            f"The compiled sqlglotc {version or ''} is installed, and custom dialects do not work with it.",
+            "pip uninstall sqlglotc",
+        )
+
+
+def _aliased(renamed: dict[str, str], base: sqlglot.Dialect) -> dict[str, str]:
+    """The renamed base functions under all their names: STDDEV is STDDEV_SAMP."""
+    functions = base.parser_class.FUNCTIONS
+    return {
+        alias: house
+        for name, house in renamed.items()
+        for alias in [name, *(a for a, build in functions.items() if name in functions and build == functions[name])]
+    }
+
+
+def _position(sql: str, offset: int) -> tuple[int, int]:
+    """1-based line and column of an offset."""
+    before = sql[:offset]
+    return before.count("\n") + 1, offset - (before.rfind("\n") + 1) + 1
+
+
+def _offset(sql: str, line: int, column: int) -> int:
+    """The offset of 1-based ``line`` and ``column``; the inverse of `_position`."""
+    lines = sql.splitlines(keepends=True)
+    return sum(map(len, lines[: line - 1])) + column
+
+
+def _short(sql: str) -> str:
+    flat = " ".join(sql.split())
+    return flat if len(flat) <= 80 else f"{flat[:77]}…"
+
