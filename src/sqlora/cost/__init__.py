@@ -1,0 +1,1 @@
+"""What it costs, and what the other ways would cost: a dated price table, and exact arithmetic over it."""

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import datetime as dt
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from sqlora.cost.prices import load_prices, read_prices
+from sqlora.errors import ConfigError
+
+GOOD = """
+checked = 2026-01-31
+currency = "USD"
+region = "us-east-1"
+[prices.hour]
+title = "an hour"
+value = "0.1"
+unit = "hour"
+date = 2026-01-01
+source = "a list"
+certainty = "certain"
+"""
+
+
+def test_every_price_says_where_and_when() -> None:
+    table = load_prices()
+    for price in table.prices.values():
+        assert price.unit
+        assert price.currency == "USD"
+        assert price.region == "us-east-1"
+        assert price.source
+        assert price.date <= table.checked
+        assert (price.value is None) == (price.certainty == "not found")
+
+
+def test_values_are_exact() -> None:
+    assert load_prices()["nova-micro-custom-input"].value == Decimal("0.000035")
+    assert str(read_prices(GOOD, "x")["hour"]) == "an hour: 0.1 USD per hour (us-east-1, 2026-01-01, certain: a list)"
+
+
+def test_unknown_price_says_so() -> None:
+    assert "not found" in str(load_prices()["nova-micro-provisioned"])
+    with pytest.raises(ConfigError, match="no price named 'nova-pro'"):
+        load_prices()["nova-pro"]
+
+
+@pytest.mark.parametrize(
+    ("today", "warned"),
+    [
+        (dt.date(2026, 1, 31), False),
+        (dt.date(2026, 7, 31), False),
+        (dt.date(2026, 8, 1), True),
+        (dt.date(2028, 1, 1), True),
+    ],
+)
+def test_a_table_older_than_six_months_warns(today: dt.date, warned: bool) -> None:
+    warnings = read_prices(GOOD, "x").warnings(today)
+    assert bool(warnings) == warned
+    if warned:
+        assert "2026-01-31" in warnings[0]
+
+
+def test_half_a_year_from_the_end_of_august_ends_in_february() -> None:
+    table = read_prices(GOOD.replace("checked = 2026-01-31", "checked = 2026-08-31"), "x")
+    assert not table.warnings(dt.date(2027, 2, 28))
+    assert table.warnings(dt.date(2027, 3, 1))
+
+
+def test_all_that_is_wrong_is_listed() -> None:
+    wrong = GOOD.replace('"0.1"', "0.1").replace('"a list"', '""').replace('"certain"', '"maybe"')
+    with pytest.raises(ConfigError) as caught:
+        read_prices(wrong, "own.toml")
+    for part in ("own.toml", "prices.hour.value = 0.1", "prices.hour.source", "certainty = 'maybe'"):
+        assert part in caught.value.message
+
+
+@pytest.mark.parametrize("value", ['"-1"', '"NaN"', '"one"'])
+def test_a_value_is_an_amount(value: str) -> None:
+    with pytest.raises(ConfigError, match=r"prices\.hour\.value"):
+        read_prices(GOOD.replace('"0.1"', value), "own.toml")
+
+
+def test_a_table_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="can't be read"):
+        load_prices(tmp_path / "none.toml")
