@@ -1,0 +1,174 @@
+"""The tables and keys of sqlora.toml, with their defaults, limits and meaning; `sqlora.project` reads them.
+
+The reference page of the docs is made from the descriptions here.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+
+
+def _split_names(value: object) -> object:
+    """``base,retail`` from the environment or the command line is a list of two names."""
+    return [name.strip() for name in value.split(",") if name.strip()] if isinstance(value, str) else value
+
+
+Share = Annotated[float, Field(ge=0.0, lt=1.0)]
+Names = Annotated[tuple[str, ...], BeforeValidator(_split_names)]
+
+
+class Section(BaseModel):
+    """A table of sqlora.toml: unchangeable once read, and no key that we don't know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ProjectSection(Section):
+    """``[project]``: what the project is called and which SQL it speaks."""
+
+    name: str = Field(default="", max_length=63, description="name of the project; default: the folder's")
+    dialect: str = Field(default="duckdb", min_length=1, description="a sqlglot dialect, or a dialect file")
+
+
+class DatabaseSection(Section):
+    """``[database]``: the database that questions are about. It is only ever read."""
+
+    url: str | None = Field(default=None, description="duckdb:///warehouse.duckdb, sqlite:///x.sqlite, postgresql://…")
+
+
+class SourceSection(Section):
+    """``[[sources]]``: one place that training pairs come from."""
+
+    kind: Literal["pairs", "sql-create-context", "synthesize"] = Field(description="what the source is")
+    path: Path | None = Field(default=None, description="its file: JSONL or CSV pairs, or JSON")
+    split: Literal["train", "validation", "test"] | None = Field(
+        default=None, description="put all of the source in this split; default: split by query structure"
+    )
+    count: int | None = Field(default=None, ge=1, description="pairs to synthesize, or the most to read")
+    seed: int = Field(default=0, ge=0, description="seed of the generator or of the sample")
+    glossary: Path | None = Field(default=None, description="TOML file with the business's own words")
+
+    @field_validator("path", "glossary", mode="after")
+    @classmethod
+    def _from_folder(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+        return None if value is None else _folder_of(info) / value.expanduser()
+
+    @model_validator(mode="after")
+    def _fits_kind(self) -> SourceSection:
+        if self.kind == "synthesize":
+            if self.path is not None:
+                raise ValueError("a synthesize source reads the database, so it has no path")
+        elif self.path is None:
+            raise ValueError(f"a {self.kind} source needs a path")
+        if self.glossary is not None and self.kind != "synthesize":
+            raise ValueError("only a synthesize source has a glossary")
+        return self
+
+
+class PrepareSection(Section):
+    """``[prepare]``: how pairs become a dataset."""
+
+    schema_style: Literal["compact", "ddl"] = Field(
+        default="compact", description="schema in the prompt: one line a table, or full DDL"
+    )
+    validation_share: Share = Field(default=0.05, description="share of structures held out while training")
+    test_share: Share = Field(default=0.1, description="share of structures held out for the test")
+    seed: int = Field(default=0, ge=0, description="seed of the split")
+
+    @model_validator(mode="after")
+    def _leaves_some(self) -> PrepareSection:
+        if self.validation_share + self.test_share >= 1.0:
+            raise ValueError("validation_share + test_share must be below 1, or nothing is left to train on")
+        return self
+
+
+class TrainSection(Section):
+    """``[train]``: where, from what and how to train. Any other key overrides that key of the recipe."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    backend: Literal["local", "bedrock", "sagemaker"] = Field(default="local", description="where it runs")
+    base_model: str = Field(
+        default="smollm2-135m", min_length=1, description="a known name, a folder, a .gguf file or a hub id"
+    )
+    recipe: str = Field(default="standard", min_length=1, description="hyperparameters by name")
+    seed: int = Field(default=0, ge=0, description="seed of the adapter's start and of the order of the data")
+
+    @field_validator("base_model", mode="after")
+    @classmethod
+    def _from_folder(cls, value: str, info: ValidationInfo) -> str:
+        # "Qwen/Qwen2.5-Coder-0.5B" is a hub id unless such a folder lies beside the project file.
+        path = _folder_of(info) / Path(value).expanduser()
+        named_as_path = value.startswith((".", "/", "~")) or value.endswith(".gguf")
+        return str(path) if named_as_path or ("/" in value and path.is_dir()) else value
+
+    @property
+    def overrides(self) -> dict[str, Any]:
+        """The keys of the recipe that this project sets differently; `sqlora.train.recipe` checks them."""
+        return dict(self.model_extra or {})
+
+
+class DeploySection(Section):
+    """``[deploy]``: the deployment that questions go to."""
+
+    name: str | None = Field(default=None, max_length=63, description="the deployment's name; default: the project's")
+
+
+class EvaluateSection(Section):
+    """``[evaluate]``: what is measured, and the limits a model's query runs under."""
+
+    models: Names = Field(default=(), description="models to compare; default: base and newest")
+    limit: int | None = Field(default=None, ge=1, description="ask only the first so many questions")
+    seconds: float = Field(default=10.0, gt=0, description="time limit of a query, seconds")
+    rows: int = Field(default=10_000, ge=1, description="row limit of a query")
+    memory_mb: int = Field(default=1024, ge=16, description="memory limit of a query, MiB")
+    max_tokens: int = Field(default=256, ge=1, description="longest answer, tokens")
+    seed: int = Field(default=0, ge=0, description="seed of the bootstrap")
+
+
+class AwsSection(Section):
+    """``[aws]``: account settings of the bedrock and sagemaker backends."""
+
+    region: str = Field(default="us-east-1", min_length=1, description="Nova is customised in us-east-1 only")
+    role_arn: str | None = Field(default=None, description="role that Bedrock or SageMaker assumes")
+    bucket: str | None = Field(default=None, description="S3 bucket of datasets and results")
+
+
+class Settings(Section):
+    """All of sqlora.toml."""
+
+    project: ProjectSection = ProjectSection()
+    database: DatabaseSection = DatabaseSection()
+    sources: tuple[SourceSection, ...] = ()
+    prepare: PrepareSection = PrepareSection()
+    train: TrainSection = TrainSection()
+    deploy: DeploySection = DeploySection()
+    evaluate: EvaluateSection = EvaluateSection()
+    aws: AwsSection = AwsSection()
+
+
+SECTIONS: dict[str, type[Section]] = {
+    "project": ProjectSection,
+    "database": DatabaseSection,
+    "sources": SourceSection,
+    "prepare": PrepareSection,
+    "train": TrainSection,
+    "deploy": DeploySection,
+    "evaluate": EvaluateSection,
+    "aws": AwsSection,
+}
+
+
+def _folder_of(info: ValidationInfo) -> Path:
+    return Path((info.context or {}).get("folder", "."))
