@@ -54,13 +54,14 @@ def check(sql: str, dialect: Dialect, schema: Schema) -> list[Finding]:
     """
     findings = Findings(sql)
     try:
-        if not _is_one_query(dialect.parse_any(sql), findings):
-            return findings.found
-        tree: exp.Expr = dialect.parse(sql)
+        statements: list[exp.Expr] = list(dialect.parse_any(sql))
     except DialectError as error:
         return [Finding("syntax", error.message, error.line, error.column, error.token)]
     except RecursionError:
         return [Finding("syntax", "the query is nested too deeply")]
+    if not _is_one_query(statements, findings):
+        return findings.found
+    tree = statements[0]
     _check_nodes(tree, dialect, findings)
     if not findings.found:  # names inside of an INSERT are beside the point
         Resolver(schema, findings).query(tree, {}, None)
@@ -68,7 +69,6 @@ def check(sql: str, dialect: Dialect, schema: Schema) -> list[Finding]:
 
 
 def _is_one_query(statements: list[exp.Expr], findings: Findings) -> bool:
-    statements = [found for found in statements if found is not None and not isinstance(found, exp.Semicolon)]
     if len(statements) != 1:
         what = f"{len(statements)} statements" if statements else "no statement"
         findings.add("statement", f"one SELECT is run at a time, this is {what}", *statements[1:2])

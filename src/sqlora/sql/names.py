@@ -247,7 +247,8 @@ class Resolver:
         else:
             names = [source.name for level in scope.chain() for source in level.sources]
             close = get_close_matches(node.table.lower(), names, 1, 0.6)
-            hint = f"; did you mean {close[0]}?" if close else ""
+            known = f"; there is {', '.join(sorted(filter(None, names)))}" if any(names) else ""
+            hint = f"; did you mean {close[0]}?" if close else known
         self.findings.add("table", f"no table or alias {node.table!r} in FROM{hint}", node.args["table"])
 
     def _alias_of(self, table: str, scope: Scope) -> str:
