@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
-from sqlglot.tokens import TokenType
+from sqlglot.tokenizer_core import TokenType
 
 from sqlora.sql.spec import DialectSpec, Key
 from sqlora.sql.template import Template, template

@@ -20,7 +20,7 @@ import sqlglot
 import sqlglot.tokens
 from sqlglot import exp
 from sqlglot.dialects.dialect import Dialects, NormalizationStrategy
-from sqlglot.errors import ParseError, SqlglotError, TokenError
+from sqlglot.errors import ParseError, TokenError
 from sqlglot.generator import Generator
 from sqlglot.parser import Parser
 
@@ -152,16 +152,13 @@ class Dialect:
 
     # ── errors ───────────────────────────────────────────────────────────────────────────────────────────
 
-    def _error(
-        self, sql: str, reason: object, offset: int, length: int, suggestion: str | None = None
-    ) -> DialectError:
+    def _error(self, sql: str, reason: object, offset: int, length: int, suggestion: str | None = None) -> DialectError:
         line, column = _position(sql, offset) if offset >= 0 else (0, 0)
         token = sql[offset : offset + length] if offset >= 0 else ""
         where = f", line {line}, column {column}" if line else ""
         near = f" at {token!r}" if token else ""
-        hint = f": {suggestion}" if suggestion else ""
         return DialectError(
-            f"{self.name}{where}{near}: {reason}{hint}.",
+            f"{self.name}{where}{near}: {reason}.",
             f"In {self.name}, {suggestion}." if suggestion else None,
             line=line,
             column=column,
@@ -179,11 +176,9 @@ class Dialect:
 
     def _unreadable(self, sql: str, error: TokenError) -> DialectError:
         cause = str(error.__cause__ or error)
-        found = re.match(r"Missing (\S+) from (\d+):(\d+)", cause)
-        if found:
-            offset = _offset(sql, int(found[2]), 1)
-            offset = max(sql.rfind(found[1][:1], 0, len(sql)), offset) if offset < len(sql) else offset
-            return self._error(sql, f"{found[1]} is missing: a quote is not closed", offset, 1)
+        if found := re.match(r"Missing (.+) from \d+:(\d+)", cause):  # line : offset in the whole text
+            offset = min(int(found[2]), len(sql) - 1)
+            return self._error(sql, f"the closing {found[1]} is missing", offset, 1)
         return self._error(sql, cause, error.start or 0, 1)
 
 
@@ -263,4 +258,3 @@ def _offset(sql: str, line: int, column: int) -> int:
 def _short(sql: str) -> str:
     flat = " ".join(sql.split())
     return flat if len(flat) <= 80 else f"{flat[:77]}…"
-

@@ -218,9 +218,7 @@ class Templates:
             raise CallError(call, f"{overloads[0].name} is written {ways}")
         return each, arguments
 
-    def _substitute(
-        self, call: exp.Anonymous, column: exp.Expr, values: list[exp.Expr], body: exp.Expr
-    ) -> exp.Expr:
+    def _substitute(self, call: exp.Anonymous, column: exp.Expr, values: list[exp.Expr], body: exp.Expr) -> exp.Expr:
         parent = column.parent
         if parent is None:
             return values[0].copy()

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import sqlglot
 from sqlglot import exp
 from sqlglot.generator import Generator
 from sqlglot.parser import Parser
-from sqlglot.tokens import Token, TokenType
+from sqlglot.tokenizer_core import Token, TokenType
 
-from sqlora.sql.spec import DialectSpec
+from sqlora.sql.spec import DialectSpec, Pagination
 from sqlora.sql.words import WordError
 
 
@@ -79,17 +79,25 @@ class _HouseTypes(Parser):
         with_collation: bool = False,
     ) -> exp.Expr | None:
         token, index = self._curr, self._index
-        # `DAY "2025-03-01"` is a literal; `day` alone, where an expression may stand, is a column.
-        if token and (allow_identifiers or self._next.token_type == TokenType.STRING):
-            tokens = self.house_types.substitute(token)
-            if tokens is not None:
-                self._tokens[index : index + 1] = tokens
-                self._tokens_size = len(self._tokens)
-                self._advance(0)
+        if allow_identifiers:
+            self._substitute_type()
         kind = super()._parse_types(check_func, schema, allow_identifiers, with_collation)
-        if isinstance(kind, exp.DataType) and not isinstance(token, _HouseToken) and self._tokens[index] is token:
+        if isinstance(kind, exp.DataType) and not isinstance(self._tokens[index], _HouseToken):
             self.base_types.append((kind, token))
         return kind
+
+    def _parse_type(self, parse_interval: bool = True, fallback_to_identifier: bool = False) -> exp.Expr | None:
+        # `DAY "2025-03-01"` is a literal; `day` alone, where an expression may stand, is a column.
+        if self._next.token_type == TokenType.STRING:
+            self._substitute_type()
+        return super()._parse_type(parse_interval, fallback_to_identifier)
+
+    def _substitute_type(self) -> None:
+        tokens = self.house_types.substitute(self._curr) if self._curr else None
+        if tokens is not None:
+            self._tokens[self._index : self._index + 1] = tokens
+            self._tokens_size = len(self._tokens)
+            self._advance(0)
 
     def _warn_unsupported(self) -> None:
         """A statement that sqlglot does not know becomes a Command, which the caller sees."""
@@ -101,24 +109,38 @@ def house_parser(base: sqlglot.Dialect, types: Types) -> type[Parser]:
 
 
 def house_generator(base: sqlglot.Dialect, types: Types, spec: DialectSpec | None) -> type[Generator]:
-    """The base's generator with house type names and the house's order of pagination."""
+    """The base's generator with house type names, the house's order of pagination, and IS NOT for NOT … IS."""
     parent = base.generator_class
-    if spec is None:
-        return parent
-    write = parent.TRANSFORMS.get(exp.DataType) or parent.datatype_sql
-    members: dict[str, Any] = {
-        "TRANSFORMS": {
+    members: dict[str, Any] = {}
+    if exp.Not not in parent.TRANSFORMS:
+        members["not_sql"] = _not_sql(parent)
+    if types:
+        write = parent.TRANSFORMS.get(exp.DataType) or parent.datatype_sql
+        members["TRANSFORMS"] = {
             **parent.TRANSFORMS,
             exp.DataType: lambda self, kind: types.name(kind, write(self, kind)),
         }
-    }
-    page = spec.pagination
+    page = spec.pagination if spec else Pagination()
     if page.style == "top" and page.limit:
         members["LIMIT_IS_TOP"] = True
     elif page.offset and page.offset_first:
-
-        def offset_first(self: Generator, expression: exp.Expr, fetch: bool, limit: exp.Expr) -> list[str]:
-            return [self.sql(expression, "offset"), self.sql(limit)]
-
-        members["offset_limit_modifiers"] = offset_first
+        members["offset_limit_modifiers"] = _offset_first
     return type("HouseGenerator", (parent,), members)
+
+
+def _not_sql(parent: type[Generator]) -> Callable[[Generator, exp.Not], str]:
+    def not_sql(self: Generator, expression: exp.Not) -> str:
+        """``x IS NOT NULL``, as people write it, for sqlglot's ``NOT x IS NULL``."""
+        word = {exp.Is: "IS", exp.In: "IN", exp.Between: "BETWEEN"}.get(type(expression.this))
+        if word:
+            text, operand = self.sql(expression, "this"), self.sql(expression.this, "this")
+            if text.startswith(f"{operand} {word} "):
+                negated = "IS NOT" if word == "IS" else f"NOT {word}"
+                return f"{operand} {negated}{text[len(operand) + 1 + len(word) :]}"
+        return parent.not_sql(self, expression)
+
+    return not_sql
+
+
+def _offset_first(self: Generator, expression: exp.Expr, fetch: bool, limit: exp.Expr) -> list[str]:
+    return [self.sql(expression, "offset"), self.sql(limit)]

@@ -7,13 +7,14 @@ made. Neither touches what is inside strings and quoted identifiers.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
 import sqlglot
 from sqlglot.generators.duckdb import DuckDBGenerator
-from sqlglot.tokens import Token, Tokenizer, TokenType
+from sqlglot.tokenizer_core import Token, TokenType
+from sqlglot.tokens import Tokenizer
 
 from sqlora.sql.spec import DialectSpec
 from sqlora.sql.template import MARK
@@ -101,6 +102,8 @@ class Words:
         words = {phrase.words for phrase in house}
         unhoused = [_Phrase(_words(b), h) for h, b in pairs if _words(b) not in words]
         self._to_house = _Phrases(_Phrase(_words(b), h) for h, b in pairs)
+        if spec.pagination.style == "top" and spec.pagination.limit:
+            unhoused.append(_Phrase(("LIMIT",), f"SELECT {spec.pagination.limit} n"))
         self._banned = _Phrases(unhoused)
         # Another spelling of a renamed operator is as foreign: != where <> is ~=.
         self._banned_types = {
@@ -108,10 +111,10 @@ class Words:
             for h, b in spec.operators.items()
             if len(tokens := base_tokens(b, base)) == 1 and tokens[0].token_type is not TokenType.VAR
         }
-        self._functions: dict[str, str] = {}
-        self._foreign_functions: dict[str, str] = {}
+        self._functions: Mapping[str, str] = {}
+        self._foreign_functions: Mapping[str, str] = {}
 
-    def set_functions(self, names: dict[str, str], renamed: dict[str, str]) -> None:
+    def set_functions(self, names: Mapping[str, str], renamed: Mapping[str, str]) -> None:
         """House function names (upper case → as written), and base functions the house calls otherwise."""
         self._functions = names
         self._foreign_functions = renamed
@@ -135,7 +138,8 @@ class Words:
         while index < len(tokens):
             token = tokens[index]
             if token.token_type in _QUOTED:
-                self._check_quotes(token, sql)
+                if not self._is_command_text(tokens, index):
+                    self._check_quotes(token, sql)
             elif not (index and tokens[index - 1].token_type is TokenType.DOT):
                 if found := self._to_base.match(tokens, index):
                     phrase, after = found
@@ -148,6 +152,12 @@ class Words:
             read.append(token)
             index += 1
         return read
+
+    def _is_command_text(self, tokens: list[Token], index: int) -> bool:
+        """What follows EXPLAIN and the like is one string to sqlglot, without quotes."""
+        kinds = [token.token_type for token in tokens[max(index - 2, 0) : index]]
+        starts = len(kinds) == 1 or (bool(kinds) and kinds[0] in self._tokenizer.COMMAND_PREFIX_TOKENS)
+        return starts and kinds[-1] in self._tokenizer.COMMANDS
 
     def _check_quotes(self, token: Token, sql: str) -> None:
         start = sql[token.start]
@@ -162,6 +172,8 @@ class Words:
 
     def _check_word(self, tokens: list[Token], index: int) -> None:
         token = tokens[index]
+        if token.token_type is TokenType.UNKNOWN:
+            raise WordError(f"{token.text} has no meaning", token)
         house = None
         if found := self._banned.match(tokens, index):
             house = found[0].text
@@ -173,9 +185,7 @@ class Words:
     def _function(self, token: Token) -> Token:
         name = token.text.upper()
         if name in self._functions:
-            return Token(
-                TokenType.VAR, f"{MARK}{name}", token.line, token.col, token.start, token.end, token.comments
-            )
+            return Token(TokenType.VAR, f"{MARK}{name}", token.line, token.col, token.start, token.end, token.comments)
         if house := self._foreign_functions.get(name):
             raise WordError(f"{name} is written {house}", token, f"write {house}")
         return token
