@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from sqlora.errors import QueryLimitError
+from sqlora.errors import QueryError, QueryLimitError
 
 if TYPE_CHECKING:
-    from sqlora.sql.schema import Schema
+    from sqlora.sql.schema import Schema, Table
 
 FETCH = 1_000  # rows fetched at a time, so that the limits are looked at between
 
@@ -74,28 +74,36 @@ class Database(ABC):
         self.close()
 
     def values(self, table: str, column: str, limit: int = 100) -> list[Any]:
-        """At most ``limit`` distinct values that are not NULL, the most frequent first (ties by value)."""
+        """At most ``limit`` distinct values that are not NULL, the most frequent first (ties by value).
+
+        QueryError for a table or column that is not there (SQLite would take the name for a text).
+        """
+        found = self._find(table)
+        if found.get(column) is None:
+            raise QueryError(f"no column {column!r} in {found.qualified_name} of {self.name}")
         name = self.quote(column)
         sql = (
-            f"SELECT {name} FROM {self.quote_table(table)} WHERE {name} IS NOT NULL "
+            f"SELECT {name} FROM {self._quoted(found)} WHERE {name} IS NOT NULL "
             f"GROUP BY {name} ORDER BY COUNT(*) DESC, {name} LIMIT {int(limit)}"
         )
         return [row[0] for row in self.run(sql, Limits(rows=max(1, int(limit)))).rows]
 
     def count(self, table: str) -> int:
         """Number of rows in a table or view."""
-        return int(self.run(f"SELECT COUNT(*) FROM {self.quote_table(table)}").rows[0][0])
+        return int(self.run(f"SELECT COUNT(*) FROM {self._quoted(self._find(table))}").rows[0][0])
 
     def quote(self, identifier: str) -> str:
         """The identifier in the engine's quotes."""
         return '"' + identifier.replace('"', '""') + '"'
 
-    def quote_table(self, table: str) -> str:
-        """A table's name in quotes; a name of two parts (`schema.table`) is quoted part by part."""
+    def _find(self, table: str) -> Table:
         found = self.schema().get(table)
         if found is None:
-            return self.quote(table)
-        return ".".join(self.quote(part) for part in (found.namespace, found.name) if part)
+            raise QueryError(f"no table {table!r} in {self.name}")
+        return found
+
+    def _quoted(self, table: Table) -> str:
+        return ".".join(self.quote(part) for part in (table.namespace, table.name) if part)
 
 
 def fetch_within(
