@@ -11,7 +11,7 @@ from sqlglot import exp
 from sqlglot.errors import ParseError, SqlglotError
 
 from sqlora.errors import SchemaError
-from sqlora.sql.schema import Column, ForeignKey, Schema, Table
+from sqlora.sql.schema import DEFAULT_NAMESPACES, Column, ForeignKey, Schema, Table
 
 
 def read_ddl(text: str, dialect: str) -> Schema:
@@ -26,6 +26,8 @@ def read_ddl(text: str, dialect: str) -> Schema:
             _comment(statement, tables)
         elif isinstance(statement, exp.Alter):
             _alter(statement, tables)
+        elif isinstance(statement, exp.Command):
+            _refuse_unknown_table(statement)
     if not tables:
         raise SchemaError("no CREATE TABLE statement with columns in the DDL", "export it from the database")
     return Schema(tuple(_complete(table, tables) for table in tables.values()), dialect)
@@ -56,6 +58,15 @@ def _parse(text: str, dialect: str) -> list[exp.Expression]:
         ) from None
     except (SqlglotError, ValueError) as error:
         raise SchemaError(f"the DDL can't be read as {dialect}: {error}") from None
+
+
+def _refuse_unknown_table(command: exp.Command) -> None:
+    """What sqlglot doesn't understand it keeps as text; a table must not be lost in that way."""
+    text = " ".join(f"{command.this} {command.expression}".split())
+    if text.upper().startswith(("CREATE TABLE", "CREATE TEMP", "CREATE OR REPLACE TABLE")):
+        raise SchemaError(
+            f"this part of the DDL can't be understood: {text[:80]}", "reduce it to columns, keys and comments"
+        )
 
 
 def _table(create: exp.Create, dialect: str) -> Table | None:
@@ -123,7 +134,7 @@ def _name(item: exp.Expression) -> str:
 
 
 def _namespace(table: exp.Table) -> str:
-    return "" if table.db.lower() in ("", "main", "public", "dbo") else table.db
+    return "" if table.db.lower() in DEFAULT_NAMESPACES else table.db
 
 
 def _text(comments: list[str] | None) -> str:
@@ -164,7 +175,7 @@ def _alter(statement: exp.Alter, tables: dict[str, Table]) -> None:
 
 
 def _key(name: str, namespace: str) -> str:
-    return (f"{namespace}.{name}" if namespace.lower() not in ("", "main", "public", "dbo") else name).lower()
+    return (name if namespace.lower() in {"", *DEFAULT_NAMESPACES} else f"{namespace}.{name}").lower()
 
 
 def _complete(table: Table, tables: dict[str, Table]) -> Table:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 Style = Literal["compact", "ddl"]
 
+DEFAULT_NAMESPACES = frozenset({"main", "public", "dbo"})  # DuckDB and SQLite, PostgreSQL, SQL Server
+
 
 @dataclass(frozen=True)
 class Column:
@@ -119,8 +121,9 @@ class Schema:
             if table.qualified_name.lower() == wanted:
                 return table
         bare = [table for table in self.tables if table.name.lower() == wanted]
-        if not bare and namespace.lower() in ("main", "public", "dbo"):  # the default namespace, spelled out
-            return self.get(name)
+        space, _, rest = wanted.partition(".")
+        if not bare and rest and space in DEFAULT_NAMESPACES:  # the default namespace, spelled out
+            return self.get(rest)
         return bare[0] if bare else None
 
     def table(self, name: str) -> Table:

@@ -92,7 +92,7 @@ def test_the_memory_limit_counts_what_is_fetched(database: Database) -> None:
     wide = "SELECT REPLACE('xxxxxxxxxx', 'x', 'yyyyyyyyyy') || city_name AS t FROM city"
     for _ in range(5):
         wide = f"SELECT REPLACE(t, 'y', 'yyyyyyyyyy') AS t FROM ({wide})"
-    with pytest.raises(QueryLimitError, match="64 MiB|memory"):
+    with pytest.raises(QueryLimitError, match="64 MiB"):
         database.run(f"SELECT t FROM ({wide}) a, city b, city c", Limits(memory_mb=64))
 
 
