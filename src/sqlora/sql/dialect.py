@@ -142,7 +142,7 @@ class Dialect:
         for name in tree.find_all(exp.Identifier):
             text = str(name.this)
             if name.args.get("quoted"):
-                if folds and not (self._words.reserved(text) if self._words else needs_quotes(text, base)):
+                if folds and not needs_quotes(text, base):
                     name.set("quoted", False)
             elif text.lower() in _ALWAYS_QUOTED and text.lower() in self._base.generator_class.RESERVED_KEYWORDS:
                 opening, closing = self.spec.identifier_quotes if self.spec else ('"', '"')

@@ -124,10 +124,6 @@ class Words:
         upper = name.upper()
         return upper in self._to_base or upper in self._to_house
 
-    def reserved(self, name: str) -> bool:
-        """Whether an identifier of this name must be quoted, in the house or in the base."""
-        return self.taken(name) or needs_quotes(name, type(self._base))
-
     # ── reading ──────────────────────────────────────────────────────────────────────────────────────────
 
     def read(self, sql: str) -> list[Token]:
