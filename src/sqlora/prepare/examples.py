@@ -1,0 +1,72 @@
+"""The one kind of thing that flows through ``prepare``: a question and its SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from sqlora.sql.schema import Schema
+
+Split = Literal["train", "validation", "test"]
+SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+
+ReportProgress = Callable[["PrepareProgress"], None]
+
+
+@dataclass(frozen=True)
+class Example:
+    """A question and the SQL that answers it, in the project's dialect.
+
+    ``source`` is the source's name, ``split`` is set where the source fixes it, ``system`` only where the example
+    brings its own schema, ``template`` (`sqlora.sql.structure`) once the SQL has been parsed.
+    """
+
+    question: str
+    sql: str
+    source: str
+    split: Split | None = None
+    system: str | None = None
+    tags: tuple[str, ...] = ()
+    template: str = ""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """An example as a source gives it, before it is checked.
+
+    ``origin`` is where it stands (``questions.jsonl line 3``). ``schema`` is the example's own schema, else it is
+    the project's. ``run`` is false where there is no database to run it on; ``needs_rows`` is true where an empty
+    answer shows that the pair is poor, as it does when nobody meant it.
+    """
+
+    example: Example
+    origin: str = ""
+    schema: Schema | None = None
+    run: bool = True
+    needs_rows: bool = False
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """An example that will not be taught. ``reason`` is one of few words, to be counted; ``detail`` says more."""
+
+    reason: str
+    example: Example
+    detail: str = ""
+    origin: str = ""
+
+    def __str__(self) -> str:
+        where = f" ({self.origin})" if self.origin else ""
+        what = f"{self.reason}: {self.detail}" if self.detail else self.reason
+        return f"{what}{where}: {self.example.question!r} → {self.example.sql!r}"
+
+
+@dataclass(frozen=True)
+class PrepareProgress:
+    """How far ``prepare`` is: ``phase`` in words, ``done`` of ``total`` examples (None: not known)."""
+
+    phase: str
+    done: int
+    total: int | None = None

@@ -1,0 +1,313 @@
+"""Words for a schema: what names, comments, data and glossary say together. Everything the grammar draws from."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from sqlglot import exp
+
+from sqlora.errors import ConfigError, DialectError
+from sqlora.prepare.sources.synthesize import words
+from sqlora.prepare.sources.synthesize.functions import Functions
+from sqlora.prepare.sources.synthesize.glossary import (
+    ColumnSection,
+    Glossary,
+    MeasureKind,
+    Phrasing,
+    RelationSection,
+    TableSection,
+)
+from sqlora.prepare.sources.synthesize.graph import Edge, Graph
+from sqlora.prepare.sources.synthesize.profile import Kind, Profile, profile_tables
+from sqlora.prepare.sources.synthesize.query import column
+from sqlora.sql.database import Database
+from sqlora.sql.dialect import Dialect
+from sqlora.sql.schema import Schema
+
+# A relative window ("last month") is asked only of dates that reach this near to today. Days.
+RECENT = 150
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A figure: an aggregate over the rows of ``root`` (and what they belong to), and what people call it."""
+
+    root: str
+    value: exp.Expression
+    names: tuple[str, ...]
+    kind: MeasureKind
+    weight: float
+    only_with: tuple[str, ...] = ()
+    not_with: tuple[str, ...] = ()
+    asks: tuple[str, ...] = ()
+    counts_rows: bool = False
+    of_rows: bool = False  # "average rating" needs "of suppliers" to be clear
+
+    @property
+    def plural(self) -> bool:
+        """Whether it "are" rather than "is"; by its first name."""
+        return is_plural(self.names[0])
+
+
+def is_plural(name: str) -> bool:
+    """``orders`` and ``units sold`` are, ``average hourly wage of cashiers`` is not."""
+    if name.split()[0] in ("average", "mean", "highest", "lowest", "number", "total", "count", "share", "sum"):
+        return name.split()[0] == "total" and is_plural(name.split(" ", 1)[1]) if " " in name else False
+    head = name.split(" of ")[0].split(" per ")[0].split(" from ")[0]
+    return any(word.endswith("s") and not word.endswith("ss") for word in head.split()[-2:])
+
+
+@dataclass(frozen=True)
+class ColumnWords:
+    """One column that can be asked about; ``expression`` is the column, or what a glossary computes from columns."""
+
+    table: str
+    name: str
+    kind: Kind
+    expression: exp.Expression
+    nouns: tuple[str, ...]
+    afar: tuple[str, ...]
+    said: ColumnSection
+    profile: Profile
+    weight: float
+
+    def words_of(self, value: object) -> tuple[str, ...]:
+        """How a stored value is said."""
+        return self.said.values.get(str(value)) or (str(value),)
+
+
+@dataclass(frozen=True)
+class NamedFilter:
+    """A condition with its own words."""
+
+    table: str
+    condition: exp.Expression
+    said: Phrasing
+    weight: float
+
+
+@dataclass(frozen=True)
+class TableWords:
+    """A table whose rows can be asked for."""
+
+    name: str
+    nouns: tuple[str, ...]
+    display: str | None
+    said: TableSection
+    standing: exp.Expression | None
+    weight: float
+    size: int
+
+    @property
+    def plurals(self) -> tuple[str, ...]:
+        """The nouns for more than one."""
+        return tuple(words.plural(noun) for noun in self.nouns)
+
+    @property
+    def links(self) -> tuple[str, ...]:
+        """Prepositions for what belongs to it."""
+        return self.said.link or ("for",)
+
+
+@dataclass
+class Lexicon:
+    """All words for one schema and database."""
+
+    schema: Schema
+    dialect: Dialect
+    graph: Graph
+    functions: Functions
+    today: datetime.date
+    glossary: Glossary
+    tables: dict[str, TableWords] = field(default_factory=dict)
+    columns: dict[str, dict[str, ColumnWords]] = field(default_factory=dict)
+    attributes: dict[str, list[ColumnWords]] = field(default_factory=dict)
+    filters: dict[str, list[NamedFilter]] = field(default_factory=dict)
+    measures: list[Measure] = field(default_factory=list)
+
+    def of_kind(self, table: str, *kinds: Kind) -> list[ColumnWords]:
+        """A table's columns of these kinds; computed figures are numbers."""
+        own = [each for each in self.columns[table].values() if each.kind in kinds]
+        return own + (self.attributes.get(table, []) if "number" in kinds else [])
+
+    @cached_property
+    def entities(self) -> list[TableWords]:
+        """Tables with a column that names their rows."""
+        return [table for table in self.tables.values() if table.display]
+
+    def display(self, table: str) -> ColumnWords:
+        """The column that names a table's rows."""
+        name = self.tables[table].display
+        assert name is not None  # `entities` have one
+        return self.columns[table][name]
+
+    def date_of(self, table: str) -> ColumnWords | None:
+        """The column that dates a table's rows, maybe of a table they belong to."""
+        said = self.tables[table].said.date
+        if said:
+            owner, _, name = said.rpartition(".")
+            return self.columns[owner or table].get(name)
+        if not self.graph.edges[table]:
+            return None
+        for near in self.graph.reach(table)[:4]:
+            if (near == table or self.graph.edges[near]) and (dates := self.of_kind(near, "date")):
+                return dates[0]
+        return None
+
+    def is_recent(self, date: ColumnWords) -> bool:
+        """Whether its values come near today, so that "last month" has an answer."""
+        steps = date.profile.steps
+        return bool(steps) and abs((self.today - steps[-1]).days) <= RECENT
+
+    def relations(self) -> tuple[RelationSection, ...]:
+        """The glossary's, else one for each foreign key from a dated table to an entity."""
+        return self.glossary.relations or tuple(self._relations())
+
+    def _relations(self) -> Iterator[RelationSection]:
+        for entity in self.entities:
+            for fact, edges in self.graph.edges.items():
+                if any(edge.target == entity.name for edge in edges):
+                    noun, many = self.tables[fact].nouns[0], self.tables[fact].plurals[0]
+                    yield RelationSection(
+                        entity=entity.name,
+                        fact=fact,
+                        has=(f"have {words.with_article(noun)} {{t}}", f"have {many} {{t}}"),
+                        never=(f"have no {many} {{t}}",),
+                        more=(f"have more than {{n}} {many} {{t}}",),
+                    )
+
+
+def build_lexicon(schema: Schema, database: Database, dialect: Dialect, glossary: Glossary) -> Lexicon:
+    """Read the database once and find the words; ConfigError where the glossary's SQL can't be used."""
+    added = tuple(_added_edge(join.source, join.target) for join in glossary.joins)
+    functions = Functions(dialect, glossary.functions, glossary.today)
+    lexicon = Lexicon(schema, dialect, Graph(schema, added), functions, datetime.date.today(), glossary)
+    lexicon.today = glossary.today or functions.now(dialect, database)
+    profiles = profile_tables(schema, database)
+    for table in schema.tables:
+        if profiles[table.name]:
+            _add_columns(lexicon, table.name, profiles[table.name])
+            _add_table(lexicon, table.name, database.count(table.qualified_name))
+    for section in glossary.filters:
+        condition = parse_fragment(lexicon, section.table, section.sql)
+        named = NamedFilter(section.table, condition, section, section.weight)
+        lexicon.filters.setdefault(section.table, []).append(named)
+    _add_measures(lexicon)
+    return lexicon
+
+
+def parse_fragment(lexicon: Lexicon, table: str, sql: str) -> exp.Expression:
+    """An expression over ``table`` in the project's dialect, every column with its table."""
+    try:
+        tree = lexicon.dialect.parse(f"SELECT {sql}").selects[0].unalias()
+    except DialectError as error:
+        raise ConfigError(f"the glossary's {sql!r} for {table}: {error.message}", "write it in the dialect") from error
+
+    def place(node: exp.Expression) -> exp.Expression:
+        if not isinstance(node, exp.Column):
+            return node
+        if node.table:
+            return column(node.table, node.name)
+        for near in lexicon.graph.reach(table):
+            if (found := lexicon.schema.table(near).get(node.name)) is not None:
+                return column(near, found.name)
+        raise ConfigError(
+            f"the glossary's {sql!r}: neither {table} nor what its rows belong to has a column {node.name!r}",
+            f"columns of {table}: {', '.join(each.name for each in lexicon.schema.table(table).columns)}",
+        )
+
+    placed: exp.Expression = tree.transform(place)
+    return placed
+
+
+def _added_edge(source: str, target: str) -> Edge:
+    (left_table, _, left), (right_table, _, right) = source.rpartition("."), target.rpartition(".")
+    return Edge(left_table, right_table, ((left, right),), certain=False)
+
+
+def _add_columns(lexicon: Lexicon, table: str, profiles: dict[str, Profile]) -> None:
+    own = readable_table(table)
+    columns: dict[str, ColumnWords] = {}
+    for name, profile in profiles.items():
+        said = lexicon.glossary.column(table, name)
+        noun = words.readable(name).removesuffix(" id")
+        if profile.kind == "name":
+            noun = "name"
+        elif noun.startswith(own + " "):
+            noun = noun.removeprefix(own + " ")
+        nouns = said.names or (noun,)
+        afar = said.afar_names or tuple(noun if noun.startswith(own) else f"{own} {noun}" for noun in nouns)
+        kind: Kind = said.kind or profile.kind
+        columns[name] = ColumnWords(table, name, kind, column(table, name), nouns, afar, said, profile, said.weight)
+    lexicon.columns[table] = columns
+    for section in lexicon.glossary.attributes:
+        if section.table == table:
+            said = ColumnSection(**{key: getattr(section, key) for key in ("names", "above", "below", "high", "low", "unit")})
+            expression = parse_fragment(lexicon, table, section.sql)
+            words_for = ColumnWords(table, section.sql, "number", expression, section.names, section.names, said,
+                                    Profile(table, section.sql, "number"), section.weight)  # fmt: skip
+            lexicon.attributes.setdefault(table, []).append(words_for)
+
+
+def readable_table(table: str) -> str:
+    """A table's name as a singular noun, as well as can be guessed."""
+    noun = words.readable(table)
+    for ending, singular in (("ies", "y"), ("sses", "ss"), ("xes", "x"), ("s", "")):
+        if noun.endswith(ending) and not noun.endswith(("ss", "us", "is")):
+            return noun.removesuffix(ending) + singular
+    return noun
+
+
+def _add_table(lexicon: Lexicon, table: str, size: int) -> None:
+    said = lexicon.glossary.table(table)
+    names = [each.name for each in lexicon.columns[table].values() if each.kind == "name"]
+    standing = parse_fragment(lexicon, table, said.standing) if said.standing else None
+    lexicon.tables[table] = TableWords(
+        table,
+        said.names or (readable_table(table),),
+        said.display or (names[0] if names else None),
+        said,
+        standing,
+        said.weight,
+        size,
+    )
+
+
+def _add_measures(lexicon: Lexicon) -> None:
+    taken = set()
+    for section in lexicon.glossary.measures:
+        value = parse_fragment(lexicon, section.table, section.sql)
+        taken.add((section.table, value.sql()))
+        lexicon.measures.append(
+            Measure(section.table, value, section.names, section.kind, section.weight, section.only_with,
+                    section.not_with, section.asks, counts_rows=value == exp.Count(this=exp.Star(), big_int=True))
+        )  # fmt: skip
+    for table in lexicon.tables.values():
+        for measure in _own_measures(lexicon, table):
+            if (table.name, measure.value.sql()) not in taken:
+                lexicon.measures.append(measure)
+
+
+def _own_measures(lexicon: Lexicon, table: TableWords) -> Iterator[Measure]:
+    """The number of rows, and averages, extremes and totals of numeric columns."""
+    rows = exp.Count(this=exp.Star(), big_int=True)
+    names = tuple(name for many in table.plurals for name in (f"number of {many}", many))
+    yield Measure(table.name, rows, names, "count", table.weight, counts_rows=True)
+    for number in lexicon.of_kind(table.name, "number"):
+        weight = 0.35 * table.weight * number.weight
+        vague = " " not in number.nouns[0]
+        for function, prefixes, share in (
+            (exp.Avg, ("average", "mean"), 1.0),
+            (exp.Max, ("highest", "maximum"), 0.35),
+            (exp.Min, ("lowest", "minimum"), 0.35),
+        ):
+            names = tuple(f"{prefix} {noun}" for prefix in prefixes for noun in number.nouns)
+            value = function(this=number.expression.copy())
+            yield Measure(table.name, value, names, "average", weight * share, of_rows=vague)
+        adds_up = number.said.total if number.said.total is not None else bool(lexicon.graph.edges[table.name])
+        if adds_up:
+            names = tuple(f"total {noun}" for noun in number.nouns)
+            yield Measure(table.name, exp.Sum(this=number.expression.copy()), names, "amount", weight, of_rows=vague)

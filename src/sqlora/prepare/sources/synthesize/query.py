@@ -1,0 +1,117 @@
+"""A query in the making: expressions whose columns carry their table, and the joins found from them.
+
+Written as the style of the corpus wants it: joins by USING from the table of the facts, columns without their table
+where one table has them, no aliases.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from sqlglot import exp
+
+from sqlora.prepare.sources.synthesize.graph import Edge, Graph
+from sqlora.sql.schema_text import PLAIN, RESERVED
+
+
+def column(table: str, name: str) -> exp.Column:
+    """A column with its table; `Select.build` leaves the table out where the name alone is clear."""
+    return exp.Column(this=identifier(name), table=identifier(table))
+
+
+def identifier(name: str) -> exp.Identifier:
+    """A name, marked as quoted where a bare one would not be read as a name."""
+    return exp.Identifier(this=name, quoted=not PLAIN.fullmatch(name) or name.lower() in RESERVED)
+
+
+@dataclass(frozen=True)
+class Select:
+    """One SELECT: ``root`` is the table whose rows are counted, the others are joined to it."""
+
+    root: str
+    show: tuple[exp.Expression, ...]
+    where: tuple[exp.Expression, ...] = ()
+    group: tuple[exp.Expression, ...] = ()
+    having: tuple[exp.Expression, ...] = ()
+    order: tuple[tuple[exp.Expression, bool], ...] = ()  # (expression, descending)
+    limit: int | None = None
+    offset: int | None = None
+    distinct: bool = False
+    tables: tuple[str, ...] = field(default=())  # joined although nothing names them
+    outer: tuple[str, ...] = field(default=())  # tables of the query around this one, which it may name
+
+    def build(self, graph: Graph) -> exp.Select | None:
+        """The tree; None where the tables can't be joined plainly."""
+        parts = [*self.show, *self.where, *self.group, *self.having, *(item for item, _ in self.order)]
+        needed = {name: None for name in self.tables}
+        for part in parts:
+            needed.update(dict.fromkeys(_tables(part)))
+        joins = graph.join(self.root, [name for name in needed if name not in self.outer])
+        if joins is None:
+            return None
+        scope = [self.root, *(edge.target for edge in joins)]
+        plain = _Plain(graph, scope, joins, self.outer)
+        query = exp.select(*(plain(item) for item in self.show)).from_(_table(self.root))
+        for edge in joins:
+            query = query.join(self._join(edge, plain), copy=False)
+        if self.distinct:
+            query = query.distinct(copy=False)
+        conditions = [plain(item) for item in self.where]
+        if conditions:
+            query = query.where(*conditions, copy=False)
+        if self.group:
+            query = query.group_by(*(plain(item) for item in self.group), copy=False)
+        if self.having:
+            query = query.having(*(plain(item) for item in self.having), copy=False)
+        for item, descending in self.order:
+            # nulls_first as DuckDB's and SQLite's default has it for the direction, or sqlglot would spell it out
+            query = query.order_by(exp.Ordered(this=plain(item), desc=descending), copy=False)
+        if self.limit is not None:
+            query = query.limit(self.limit, copy=False)
+        if self.offset:
+            query = query.offset(self.offset, copy=False)
+        return query
+
+    @staticmethod
+    def _join(edge: Edge, plain: _Plain) -> exp.Join:
+        if edge.using:
+            return exp.Join(this=_table(edge.target), using=[identifier(left) for left, _ in edge.columns])
+        pairs = [exp.EQ(this=column(edge.source, left), expression=column(edge.target, right))
+                 for left, right in edge.columns]  # fmt: skip
+        return exp.Join(this=_table(edge.target), on=exp.and_(*(plain(pair) for pair in pairs)))
+
+
+def _table(name: str) -> exp.Table:
+    return exp.Table(this=identifier(name))
+
+
+def _tables(part: exp.Expression) -> list[str]:
+    """Tables named in ``part``; a subquery in it is complete and looks after its own."""
+    return [node.table for node in part.walk(prune=lambda node: isinstance(node, exp.Subquery | exp.Select))
+            if isinstance(node, exp.Column) and node.table]  # fmt: skip
+
+
+class _Plain:
+    """Drops the table of every column that is clear without it."""
+
+    def __init__(self, graph: Graph, scope: list[str], joins: list[Edge], outer: tuple[str, ...]) -> None:
+        outside = {found.name for name in outer for found in graph.schema.table(name).columns}
+        self.merged = {left for edge in joins if edge.using for left, _ in edge.columns} - outside
+        self.holders: dict[str, int] = {}
+        for name in [*scope, *outer]:
+            for found in graph.schema.table(name).columns:
+                self.holders[found.name] = self.holders.get(found.name, 0) + 1
+
+    def __call__(self, part: exp.Expression) -> exp.Expression:
+        def plain(node: exp.Expression) -> exp.Expression:
+            if isinstance(node, exp.Column) and (self.holders.get(node.name, 0) == 1 or node.name in self.merged):
+                return exp.Column(this=node.this.copy())
+            return node
+
+        copy = part.copy()
+        for node in list(copy.walk(prune=lambda node: isinstance(node, exp.Subquery | exp.Select))):
+            if isinstance(node, exp.Column) and (changed := plain(node)) is not node:
+                if node is copy:
+                    return changed
+                node.replace(changed)
+        return copy
