@@ -1,0 +1,1 @@
+"""Base models (found, fetched, converted, cached) and the adapters trained on them."""
