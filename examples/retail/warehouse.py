@@ -2,9 +2,9 @@
 
     python warehouse.py [--out warehouse.duckdb] [--seed 7]
 
-The same seed always gives the same content (about 200,000 rows in 13 tables, created by `schema.sql`). The data has
-what real data has: growth, seasons, a weekly rhythm, popular and unsold products, cancelled orders, missing values,
-closed stores and people who left. The business date, after which nothing happens, is 2026-01-31.
+The same seed always gives the same content (about 200,000 rows in 13 tables, created by `schema.sql`). The
+data has what real data has: growth, seasons, a weekly rhythm, popular and unsold products, cancelled orders,
+missing values, closed stores and people who left. After the business date, 2026-01-31, nothing happens.
 """
 
 from __future__ import annotations
@@ -97,30 +97,46 @@ BRANDS = words("""
 Fernhill Copperfield Nordvik Ballyoak Harrow Lark Meadowsweet Tidewater Ashgrove Bluebell Kestrel
 Glenmore Hollybank Saltmarsh Thornbury Windmere Oakhurst Fjordgard Clover Brackenside""")
 CATEGORIES = {  # category → department, typical price, kinds, things
-    "Bakery": ("food", 2.8, "Sourdough Seeded Wholemeal Soft Rye Buttermilk", "Loaf Rolls Baguette Bagels Scones"),
-    "Dairy": ("food", 2.4, "Organic Creamy Mature Skimmed Salted Farmhouse", "Milk Butter Cheddar Yoghurt Cream"),
+    "Bakery": ("food", 2.8, "Sourdough Seeded Wholemeal Soft Rye Buttermilk",
+               "Loaf Rolls Baguette Bagels Scones"),
+    "Dairy": ("food", 2.4, "Organic Creamy Mature Skimmed Salted Farmhouse",
+               "Milk Butter Cheddar Yoghurt Cream"),
     "Fruit": ("food", 2.6, "Ripe Sweet Crisp Organic Juicy Golden", "Apples Pears Plums Berries Oranges"),
-    "Vegetables": ("food", 1.7, "Baby Organic Washed Loose Fresh Garden", "Carrots Potatoes Leeks Spinach Onions"),
+    "Vegetables": ("food", 1.7, "Baby Organic Washed Loose Fresh Garden",
+               "Carrots Potatoes Leeks Spinach Onions"),
     "Meat": ("food", 6.9, "Lean Smoked Free-Range Cured Aged Tender", "Bacon Sausages Steak Mince Ham"),
-    "Fish": ("food", 8.2, "Wild Smoked Line-Caught Peppered Fresh Salted", "Salmon Cod Herring Mackerel Prawns"),
-    "Snacks": ("food", 2.1, "Crunchy Salted Spicy Roasted Honey Baked", "Crisps Nuts Crackers Popcorn Oat Bars"),
-    "Coffee": ("drinks", 6.4, "Dark Mild Single-Origin Espresso Decaf Breakfast", "Beans Ground Capsules Roast Blend"),
-    "Tea": ("drinks", 3.6, "Green Black Mint Chamomile Earl-Grey Ginger", "Tea Bags Loose Tea Infusion Tea Tin"),
-    "Juice": ("drinks", 2.9, "Cloudy Pressed Chilled Sparkling Tropical Cold", "Apple Juice Orange Juice Smoothie"),
+    "Fish": ("food", 8.2, "Wild Smoked Line-Caught Peppered Fresh Salted",
+               "Salmon Cod Herring Mackerel Prawns"),
+    "Snacks": ("food", 2.1, "Crunchy Salted Spicy Roasted Honey Baked",
+               "Crisps Nuts Crackers Popcorn Oat Bars"),
+    "Coffee": ("drinks", 6.4, "Dark Mild Single-Origin Espresso Decaf Breakfast",
+               "Beans Ground Capsules Roast Blend"),
+    "Tea": ("drinks", 3.6, "Green Black Mint Chamomile Earl-Grey Ginger",
+               "Tea Bags Loose Tea Infusion Tea Tin"),
+    "Juice": ("drinks", 2.9, "Cloudy Pressed Chilled Sparkling Tropical Cold",
+               "Apple Juice Orange Juice Smoothie"),
     "Wine": ("drinks", 11.5, "Dry Crisp Oaked Vintage Reserve Rosy", "Red Wine White Wine Sparkling Wine"),
     "Beer": ("drinks", 3.2, "Pale Amber Hoppy Dark Alcohol-Free Wheat", "Ale Lager Stout Porter Cider"),
-    "Kitchenware": ("home", 21.0, "Steel Copper Cast-Iron Oak Ceramic Nonstick", "Pan Bowl Kettle Knife Casserole"),
+    "Kitchenware": ("home", 21.0, "Steel Copper Cast-Iron Oak Ceramic Nonstick",
+               "Pan Bowl Kettle Knife Casserole"),
     "Cleaning": ("home", 4.1, "Lemon Fresh Power Gentle Pine Eco", "Spray Powder Wipes Detergent Sponge"),
     "Bedding": ("home", 38.0, "Linen Cotton Wool Feather Quilted Washed", "Duvet Pillow Sheet Blanket Throw"),
-    "Lighting": ("home", 29.0, "Brass Rattan Glass Dimmable Solar Paper", "Lamp Lantern Pendant Spotlight Candle"),
-    "Skin Care": ("beauty", 12.0, "Daily Hydrating Soothing Rich Vitamin Night", "Lotion Balm Serum Cleanser Mask"),
-    "Hair Care": ("beauty", 7.5, "Volume Repair Silky Herbal Coconut Mild", "Shampoo Conditioner Mousse Hair Oil"),
+    "Lighting": ("home", 29.0, "Brass Rattan Glass Dimmable Solar Paper",
+               "Lamp Lantern Pendant Spotlight Candle"),
+    "Skin Care": ("beauty", 12.0, "Daily Hydrating Soothing Rich Vitamin Night",
+               "Lotion Balm Serum Cleanser Mask"),
+    "Hair Care": ("beauty", 7.5, "Volume Repair Silky Herbal Coconut Mild",
+               "Shampoo Conditioner Mousse Hair Oil"),
     "Fragrance": ("beauty", 34.0, "Floral Woody Citrus Amber Rose Sea", "Perfume Cologne Mist Diffuser"),
-    "Plants": ("garden", 9.5, "Climbing Dwarf Hardy Potted Trailing Evergreen", "Rose Fern Lavender Tomato Herb"),
-    "Garden Tools": ("garden", 24.0, "Steel Folding Compact Long Ash-Handled Hand", "Rake Spade Shears Trowel Hose"),
+    "Plants": ("garden", 9.5, "Climbing Dwarf Hardy Potted Trailing Evergreen",
+               "Rose Fern Lavender Tomato Herb"),
+    "Garden Tools": ("garden", 24.0, "Steel Folding Compact Long Ash-Handled Hand",
+               "Rake Spade Shears Trowel Hose"),
     "Toys": ("kids", 18.0, "Wooden Plush Magnetic Mini Painted Giant", "Train Bear Puzzle Blocks Kite"),
-    "Baby Care": ("kids", 8.8, "Gentle Newborn Travel Organic Soft Overnight", "Nappies Wipes Formula Bib Bottle"),
-    "Stationery": ("kids", 4.6, "Recycled Lined Pastel Refillable Pocket School", "Notebook Pencils Markers Diary"),
+    "Baby Care": ("kids", 8.8, "Gentle Newborn Travel Organic Soft Overnight",
+               "Nappies Wipes Formula Bib Bottle"),
+    "Stationery": ("kids", 4.6, "Recycled Lined Pastel Refillable Pocket School",
+               "Notebook Pencils Markers Diary"),
 }
 PHRASES = {"Oat Bars", "Loose Tea", "Tea Bags", "Tea Tin", "Apple Juice", "Orange Juice", "Red Wine", "White Wine",
            "Sparkling Wine", "Hair Oil"}
