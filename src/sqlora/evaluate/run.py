@@ -204,8 +204,7 @@ def _identities(backend: Answering, project: Project, models: Sequence[str]) -> 
         raise ConfigError("no model to evaluate", "sqlora evaluate --model base --model NAME")
     if twice := [name for name in dict.fromkeys(models) if models.count(name) > 1]:
         raise ConfigError(f"model {twice[0]!r} is named twice", "name each model once")
-    base = project.train.base_model
-    where = type(backend).__name__
+    base, where = project.train.base_model, project.train.backend
     return {
         name: f"{where} {base}" if name in (BASE, base) else f"{where} {base} {backend.deployment(name).model_id}"
         for name in models
