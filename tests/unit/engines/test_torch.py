@@ -1,0 +1,168 @@
+"""The reference engine against stock transformers and PEFT, on a tiny random model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from peft import PeftModel
+from transformers import AutoModelForCausalLM
+
+from sqlora.engines.base import Completion, Delta, Request, Sampling
+from sqlora.engines.torch import TorchEngine
+from sqlora.errors import ModelError, NotFoundError
+from sqlora.models.adapter import save_adapter
+from sqlora.models.base import resolve_base_model
+from sqlora.models.lora import TARGETS, initialise, inject
+from tests.tiny import tiny_model
+
+CONFIG = {
+    "peft_type": "LORA", "task_type": "CAUSAL_LM", "base_model_name_or_path": "tiny", "r": 4, "lora_alpha": 16,
+    "lora_dropout": 0.0, "target_modules": list(TARGETS), "bias": "none", "inference_mode": True,
+}  # fmt: skip
+PREFIX = tuple(b"store(store_id, city) ")
+
+
+def random_adapter(folder: Path, base: Path, seed: int) -> Path:
+    model = AutoModelForCausalLM.from_pretrained(base)
+    parameters = initialise(inject(model), 4, 16, seed, "cpu")
+    generator = torch.Generator().manual_seed(seed)
+    tensors = {name: torch.randn(p.shape, generator=generator) * 0.5 for name, p in parameters.items()}
+    save_adapter(folder, tensors, CONFIG, {"base_model": "tiny"})
+    return folder
+
+
+@pytest.fixture(scope="module")
+def base_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_model(tmp_path_factory.mktemp("base"))
+
+
+@pytest.fixture(scope="module")
+def adapters(tmp_path_factory: pytest.TempPathFactory, base_folder: Path) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("adapters")
+    return {name: random_adapter(folder / name, base_folder, seed) for name, seed in (("one", 1), ("two", 2))}
+
+
+@pytest.fixture
+def engine(base_folder: Path, adapters: dict[str, Path]) -> TorchEngine:
+    engine = TorchEngine(resolve_base_model(str(base_folder)))
+    for name, folder in adapters.items():
+        engine.load_adapter(name, folder)
+    return engine
+
+
+def prompt(text: str) -> tuple[int, ...]:
+    return PREFIX + tuple(text.encode())
+
+
+def request(text: str, adapter: str | None = None, **sampling: object) -> Request:
+    return Request(prompt(text), adapter, Sampling(**{"max_tokens": 24, **sampling}), len(PREFIX))  # type: ignore[arg-type]
+
+
+def stock_tokens(base: Path, adapter: Path | None, text: str, count: int = 24) -> list[int]:
+    model = AutoModelForCausalLM.from_pretrained(base)
+    if adapter is not None:
+        model = PeftModel.from_pretrained(model, adapter)
+    ids = torch.tensor([prompt(text)])
+    out = model.generate(
+        input_ids=ids, attention_mask=torch.ones_like(ids), max_new_tokens=count, do_sample=False, eos_token_id=2,
+        pad_token_id=2,
+    )  # fmt: skip
+    return out[0, ids.shape[1] :].tolist()
+
+
+@pytest.mark.parametrize("adapter", [None, "one", "two"])
+def test_greedy_answers_equal_those_of_stock_peft(
+    engine: TorchEngine, base_folder: Path, adapters: dict[str, Path], adapter: str | None
+) -> None:
+    for text in ("how many?", "a much longer question about stores in a city"):
+        tokens = stock_tokens(base_folder, adapters.get(adapter or ""), text)
+        done = engine.generate([request(text, adapter)])[0]
+        assert done.text == engine.tokenizer.decode(tokens, skip_special_tokens=True)
+        assert done.output_tokens == len(tokens)
+
+
+def test_a_batch_of_mixed_adapters_answers_each_as_if_alone(engine: TorchEngine) -> None:
+    requests = [
+        request(f"question {'x' * number} ?", adapter, max_tokens=5 + 7 * (number % 3))
+        for number in range(9)
+        for adapter in (None, "one", "two")
+    ]
+    together = engine.generate(requests)
+    alone = [engine.generate([one])[0] for one in requests]
+    assert [a.text for a in together] == [a.text for a in alone]
+    assert len({a.text for a in together}) > 3  # the adapters do differ
+    assert [a.output_tokens for a in together] == [a.output_tokens for a in alone]
+
+
+def test_a_prefix_changes_the_cost_and_not_the_answer(engine: TorchEngine) -> None:
+    whole = engine.generate([Request(prompt("q"), "one", Sampling(max_tokens=12), 0)])[0]
+    first, second = (engine.generate([request("q", "one", max_tokens=12)])[0] for _ in range(2))
+    assert whole.text == first.text == second.text
+    assert (first.cached_tokens, second.cached_tokens) == (0, len(PREFIX))
+    assert first.input_tokens == len(prompt("q"))
+
+
+def test_a_prefix_kept_on_disk_is_only_taken_for_what_it_was_made_of(
+    engine: TorchEngine, base_folder: Path, adapters: dict[str, Path], tmp_path: Path
+) -> None:
+    path = tmp_path / "prefix.safetensors"
+    engine.save_prefix("one", PREFIX, path)
+    expected = engine.generate([request("q", "one")])[0].text
+
+    fresh = TorchEngine(resolve_base_model(str(base_folder)))
+    for name, folder in adapters.items():
+        fresh.load_adapter(name, folder)
+    assert not fresh.load_prefix("two", PREFIX, path)
+    assert not fresh.load_prefix("one", PREFIX[:-1], path)
+    assert not fresh.load_prefix("one", PREFIX, tmp_path / "absent")
+    assert fresh.load_prefix("one", PREFIX, path)
+    done = fresh.generate([request("q", "one")])[0]
+    assert done.text == expected
+    assert done.cached_tokens == len(PREFIX)
+    path.write_bytes(b"not a safetensors file")
+    assert not fresh.load_prefix("one", PREFIX, path)
+
+
+def test_streaming_gives_the_pieces_of_the_same_answer(engine: TorchEngine) -> None:
+    items = list(engine.stream(request("tell me", "two")))
+    done = items[-1]
+    assert isinstance(done, Completion)
+    assert "".join(item.text for item in items if isinstance(item, Delta)) == done.text
+    assert done.text == engine.generate([request("tell me", "two")])[0].text
+    assert 0 < done.first_token_seconds <= done.seconds
+
+
+def test_a_stop_sequence_ends_the_answer_before_itself(engine: TorchEngine) -> None:
+    whole = engine.generate([request("stop here", "one")])[0].text
+    assert len(whole) > 4
+    stop = whole[2:4]
+    items = list(engine.stream(request("stop here", "one", stop=(stop,))))
+    done = items[-1]
+    assert isinstance(done, Completion)
+    assert done.text == whole[: whole.index(stop)]
+    assert done.stop_reason == "stop_sequence"
+    assert "".join(item.text for item in items if isinstance(item, Delta)) == done.text
+
+
+def test_sampling_repeats_with_its_seed_and_varies_without(engine: TorchEngine) -> None:
+    def draw(seed: int, **more: object) -> str:
+        return engine.generate([request("q", None, temperature=1.5, seed=seed, **more)])[0].text
+
+    assert draw(1) == draw(1)
+    assert len({draw(seed) for seed in range(5)}) > 1
+    greedy = engine.generate([request("q")])[0].text
+    assert draw(3, top_k=1) == greedy
+    assert draw(4, top_p=0.0) == greedy
+
+
+def test_an_adapter_that_is_not_loaded_or_does_not_fit_is_refused(engine: TorchEngine, tmp_path: Path) -> None:
+    with pytest.raises(NotFoundError, match="three"):
+        engine.generate([request("q", "three")])
+    wrong = {"base_model.model.model.layers.0.self_attn.x_proj.lora_A.weight": torch.zeros(4, 32)}
+    with pytest.raises(ModelError):
+        save_adapter(tmp_path / "wrong", wrong, CONFIG, {"base_model": "tiny"})
+        engine.load_adapter("wrong", tmp_path / "wrong")
+    engine.unload_adapter("one")
+    assert engine.adapters() == ("two",)
