@@ -122,13 +122,21 @@ class DuckDBDatabase(Database):
         """Close the file; another process may then write to it."""
         self._connection.close()
 
+    def _reopen(self, memory_mb: int) -> None:
+        """BusyError while another query, or another `Database` in this process, runs with the old limit."""
+        self._connection.close()
+        try:
+            self._connection = _connect(self.path, memory_mb)
+        except BusyError:
+            self._connection = _connect(self.path, self._memory_mb)
+            raise
+        self._memory_mb = memory_mb
+
     @contextmanager
     def _cursor(self, memory_mb: int) -> Iterator[duckdb.DuckDBPyConnection]:
         with self._lock:
             if memory_mb != self._memory_mb:  # the settings are locked: another limit takes another instance
-                self._connection.close()
-                self._connection = _connect(self.path, memory_mb)
-                self._memory_mb = memory_mb
+                self._reopen(memory_mb)
             try:
                 cursor = self._connection.cursor()
             except duckdb.Error as error:

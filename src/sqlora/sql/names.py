@@ -271,7 +271,11 @@ class Resolver:
         sources = [source for level in scope.chain() for source in level.sources]
         where = ", ".join(source.name for source in sources if source.name)
         message = f"no column {node.name!r}" + (f" in {where}" if where else "")
-        self.findings.add("column", message + self._hint(name, sources), node.this)
+        hint = self._hint(name, sources)
+        if not hint and self.findings.text(node.this).startswith('"'):
+            text = node.name.replace("'", "''")
+            hint = f"; text stands in single quotes: '{text}'"
+        self.findings.add("column", message + hint, node.this)
 
     def _hint(self, name: str, sources: list[Source]) -> str:
         """The column of that name in a table that was not joined, or one of a similar name."""

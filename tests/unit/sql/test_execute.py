@@ -199,6 +199,14 @@ def test_another_memory_limit(tmp_path: Path) -> None:
             assert result.rows[0][0].startswith(str(memory))
 
 
+def test_another_memory_limit_waits_for_other_readers_to_close(tmp_path: Path) -> None:
+    path = make("duckdb", tmp_path / "data.duckdb")
+    with open_database(str(path)) as one, open_database(str(path)) as two:
+        with pytest.raises(BusyError, match="another memory limit"):
+            one.run("SELECT 1", Limits(memory_mb=64))
+        assert one.count("city") == two.count("city") == 6
+
+
 def test_a_closed_database(tmp_path: Path) -> None:
     path = make("duckdb", tmp_path / "data.duckdb")
     opened = open_database(str(path))
