@@ -208,6 +208,8 @@ PROMOTIONS = [  # name, kind, percent, first day, days, categories
 
 
 class Store(NamedTuple):
+    """A row of `store`, and how many orders it draws against the others."""
+
     id: int
     name: str
     region: int
@@ -220,6 +222,8 @@ class Store(NamedTuple):
 
 
 class Item(NamedTuple):
+    """A row of `product`, and how often it is put into a basket against the others."""
+
     id: int
     name: str
     category: int
@@ -260,7 +264,8 @@ def build(path: Path, seed: int = 7) -> None:
                 source = folder / "rows.csv"
                 with source.open("w", encoding="utf-8", newline="") as file:
                     csv.writer(file).writerows(rows)
-                connection.execute(f"""COPY "{name}" FROM '{str(source).replace("'", "''")}' (FORMAT csv, HEADER false)""")
+                quoted = str(source).replace("'", "''")
+                connection.execute(f"""COPY "{name}" FROM '{quoted}' (FORMAT csv, HEADER false)""")
             connection.execute("CHECKPOINT")
         os.replace(aside, path)
     finally:
@@ -329,8 +334,11 @@ def make_employees(random: Random, stores: list[Store], names: list[str]) -> tup
         end = store.closed or BUSINESS_DATE
         pioneer = index < 3 * len(stores)  # these cover the store's whole time
         start = max(store.opened, date(2004, 1, 1))
-        hired = (min(max(start, date(2004, 1, 1) + timedelta(days=random.randrange(6500))), max(store.opened, FIRST_DAY))
-                 if pioneer else start + timedelta(days=int((end - start).days * random.random() ** 0.5 * 0.99)))
+        if pioneer:
+            hired = max(start, date(2004, 1, 1) + timedelta(days=random.randrange(6500)))
+            hired = min(hired, max(store.opened, FIRST_DAY))
+        else:
+            hired = start + timedelta(days=int((end - start).days * random.random() ** 0.5 * 0.99))
         left = store.closed
         if not pioneer and random.random() < 0.28:
             left = hired + timedelta(days=20 + int(max(0, (end - hired).days - 20) * random.random()))
@@ -443,8 +451,10 @@ def make_orders(random: Random, stores: list[Store], staff: dict[int, list[Row]]
         if not shelf or day.day == 1:  # assortment and demand change by the month
             shelf = [item for item in items if item.launched <= day]
             reach = list(accumulate(item.demand * season(item, day.month) for item in shelf))
-        offers = {category: (number, percent) for number, (_, _, percent, start, days, names) in enumerate(PROMOTIONS, 1)
-                  if 0 <= (day - date.fromisoformat(start)).days < days for category in names.split(",") if category}
+        offers = {category: (number, percent)
+                  for number, (_, _, percent, start, days, names) in enumerate(PROMOTIONS, 1)
+                  if 0 <= (day - date.fromisoformat(start)).days < days
+                  for category in names.split(",") if category}
         trading = [store for store in stores if store.opened <= day and (store.closed is None or day < store.closed)]
         drift = 0.90 + 0.09 * index / len(DAYS)  # prices rise towards today's list price
         for store in random.choices(trading, [store.weight for store in trading], k=counts[index]):
