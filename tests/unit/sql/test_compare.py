@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import sqlglot
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sqlora.sql.compare import compare, is_ordered, matching
@@ -174,6 +174,7 @@ def results(draw: st.DrawFn, min_rows: int = 0) -> ResultSet:
     return ResultSet(tuple(f"c{i}" for i in range(width)), rows)
 
 
+@settings(deadline=None)
 @given(results(), st.booleans())
 def test_reflexive(table: ResultSet, ordered: bool) -> None:
     verdict = compare(table, table, ordered)
@@ -181,11 +182,13 @@ def test_reflexive(table: ResultSet, ordered: bool) -> None:
     assert not verdict.columns_permuted
 
 
+@settings(deadline=None)
 @given(results(), results(), st.booleans())
 def test_symmetric(a: ResultSet, b: ResultSet, ordered: bool) -> None:
     assert compare(a, b, ordered).equal == compare(b, a, ordered).equal
 
 
+@settings(deadline=None)
 @given(results(), st.randoms(use_true_random=False))
 def test_invariant_to_the_order_of_rows_and_columns(table: ResultSet, chance: random.Random) -> None:
     order = list(range(len(table.columns)))
@@ -196,6 +199,7 @@ def test_invariant_to_the_order_of_rows_and_columns(table: ResultSet, chance: ra
     assert compare(table, ResultSet(table.columns, rows), ordered=False).equal
 
 
+@settings(deadline=None)
 @given(results(min_rows=1), st.data())
 def test_any_changed_cell_is_seen(table: ResultSet, data: st.DataObject) -> None:
     row, column = data.draw(st.integers(0, len(table.rows) - 1)), data.draw(st.integers(0, len(table.columns) - 1))
@@ -205,6 +209,7 @@ def test_any_changed_cell_is_seen(table: ResultSet, data: st.DataObject) -> None
     assert not compare(ResultSet(table.columns, rows), table, ordered=True).equal
 
 
+@settings(deadline=None)
 @given(results(min_rows=1), st.data())
 def test_a_dropped_or_doubled_row_is_seen(table: ResultSet, data: st.DataObject) -> None:
     row = data.draw(st.integers(0, len(table.rows) - 1))
@@ -214,6 +219,7 @@ def test_a_dropped_or_doubled_row_is_seen(table: ResultSet, data: st.DataObject)
     assert not compare(table, doubled, ordered=False).equal
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2), st.integers(0, 2)), min_size=2, max_size=6), st.data())
 def test_a_swap_of_two_cells_is_judged_as_trying_all_permutations_would(
     rows: list[tuple[int, int, int]], data: st.DataObject

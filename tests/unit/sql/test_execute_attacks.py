@@ -6,6 +6,7 @@ Harm: the database's file changes, a file appears or is read, a setting changes,
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
@@ -18,6 +19,7 @@ from sqlora.sql.execute import Database, Limits, open_database
 from sqlora.sql.schema import Column, Schema, Table
 
 SECRET = "correct horse battery staple"
+LIMITS = Limits(seconds=2.0)
 DATA = "CREATE TABLE t (a INTEGER, b VARCHAR(9)); INSERT INTO t VALUES (1, 'x'), (2, 'y');"
 
 # {dir} is the folder of the database, where secret.txt and secret.csv lie.
@@ -156,33 +158,41 @@ def test_an_attack_is_refused_by_the_check(engine: str, sql: str) -> None:
     assert check(sql.replace("{dir}", "/tmp"), load_dialect(engine), schema)
 
 
+@pytest.fixture(scope="module")
+def databases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Database]]:
+    """One of each engine for all attacks: what one of them leaves behind, the next would see."""
+    paths = {engine: prepare(engine, tmp_path_factory.mktemp(engine)) for engine in ("duckdb", "sqlite")}
+    opened = {engine: open_database(str(path)) for engine, path in paths.items()}
+    yield opened
+    for database in opened.values():
+        database.close()
+
+
 @pytest.mark.parametrize(("engine", "sql"), CASES)
 def test_an_attack_past_the_check_is_harmless(
-    engine: str, sql: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    engine: str, sql: str, databases: dict[str, Database], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = prepare(engine, tmp_path)
-    monkeypatch.chdir(tmp_path)
+    database = databases[engine]
+    folder = Path(database.name).parent
+    monkeypatch.chdir(folder)
     secret_rows = [(SECRET,)]  # noqa: F841 (DuckDB would find it, were replacement scans on)
-    before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
-    limits = Limits(seconds=2.0, memory_mb=256)
-    with open_database(str(path)) as database:
-        settings = _settings(database, limits) if engine == "duckdb" else None
-        shown = ""
-        try:
-            shown = repr(database.run(sql.replace("{dir}", str(tmp_path)), limits).rows)
-        except SqloraError as error:
-            shown = str(error)
-        assert SECRET not in shown
-        assert "root:" not in shown
-        assert database.run("SELECT a, b FROM t ORDER BY a", limits).rows == [(1, "x"), (2, "y")]
-        assert [table.name for table in database.schema().tables] == ["t"]
-        if engine == "duckdb":
-            assert _settings(database, limits) == settings
-    assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
+    before = {file.name: file.read_bytes() for file in folder.iterdir()}
+    settings = _settings(database) if engine == "duckdb" else None
+    try:
+        shown = repr(database.run(sql.replace("{dir}", str(folder)), LIMITS).rows)
+    except SqloraError as error:
+        shown = str(error)
+    assert SECRET not in shown
+    assert "root:" not in shown
+    assert database.run("SELECT a, b FROM t ORDER BY a", LIMITS).rows == [(1, "x"), (2, "y")]
+    assert [table.name for table in database.schema().tables] == ["t"]
+    if engine == "duckdb":
+        assert _settings(database) == settings
+    assert {file.name: file.read_bytes() for file in folder.iterdir()} == before
 
 
-def _settings(database: Database, limits: Limits) -> list[tuple[object, ...]]:
-    return database.run("SELECT name, value FROM duckdb_settings() ORDER BY name", limits).rows
+def _settings(database: Database) -> list[tuple[object, ...]]:
+    return database.run("SELECT name, value FROM duckdb_settings() ORDER BY name", LIMITS).rows
 
 
 MEMORY_BOMBS = [

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sqlora.errors import SchemaError
@@ -293,11 +293,13 @@ def schemas(draw: st.DrawFn) -> Schema:
     return Schema(tuple(tables))
 
 
+@settings(deadline=None)
 @given(schemas())
 def test_ddl_is_read_back_to_the_same_schema(schema: Schema) -> None:
     assert Schema.from_ddl(schema.to_ddl()) == schema
 
 
+@settings(deadline=None, max_examples=20)
 @given(schemas())
 def test_duckdb_takes_the_ddl(schema: Schema) -> None:
     tables = tuple(Table(table.name, table.columns) for table in schema.tables)
