@@ -42,7 +42,7 @@ def draw_filter(
             choices.append((named, named.weight))
     for each in [*lexicon.columns[table].values(), *lexicon.attributes.get(table, ())]:
         if not _columns(each.expression) & avoided:
-            choices.append((each, each.weight * _KINDS_AFAR[each.kind] if afar else each.weight * _KINDS[each.kind]))
+            choices.append((each, each.weight_afar * _KINDS_AFAR[each.kind] if afar else each.weight * _KINDS[each.kind]))
     choices = [(choice, weight) for choice, weight in choices if weight > 0]
     if not choices:
         return None
@@ -76,7 +76,7 @@ def fill(phrasing: Phrasing, **places: str) -> Phrasing:
 
     return Phrasing(
         adjective=each(phrasing.adjective), phrase=each(phrasing.phrase), verb=each(phrasing.verb),
-        afar=each(phrasing.afar), afar_adjective=each(phrasing.afar_adjective),
+        afar=each(phrasing.afar), afar_adjective=each(phrasing.afar_adjective), noun=each(phrasing.noun),
     )  # fmt: skip
 
 
@@ -106,7 +106,11 @@ def _category(lexicon: Lexicon, column: ColumnWords, random: Random) -> Drawn:
     said = Phrasing(**{way: getattr(column.said, way) for way in Phrasing.model_fields})
     if not said.phrase and not said.adjective and not said.verb:
         said = _default_category(lexicon, column)
-    draw = random.random()
+    if len(said.noun) and random.random() < 0.75:
+        said = Phrasing(noun=said.noun, afar=said.afar)
+    else:
+        said = said.model_copy(update={"noun": ()})
+    draw = random.random() if not said.noun else 1.0
     if draw < 0.09 and len(values) > 3:
         chosen = random.sample(values[:30], random.choices([2, 3], [4, 1])[0])
         joined = words.enumerate_words([spoken_value(column, value, random) for value in chosen], "or")
@@ -161,8 +165,11 @@ def _number(lexicon: Lexicon, column: ColumnWords, random: Random) -> Drawn:
     unit = f" {random.choice(column.said.unit)}" if column.said.unit and random.random() < 0.5 else ""
     few = column.profile.whole and column.profile.distinct <= 12
     draw = random.random()
-    if few and draw < 0.5:
+    if (few or column.is_dimension) and draw < 0.6:
         value = float(random.choice(column.profile.values))
+        given_said = Phrasing(**{way: getattr(column.said, way) for way in Phrasing.model_fields})
+        if given_said != Phrasing():
+            return exp.EQ(this=subject.copy(), expression=_number_literal(value)), fill(given_said, v=words.number(value))
         said = Phrasing(phrase=(f"with {words.with_article(noun)} of {{n}}", f"with {noun} {{n}}"),
                         verb=(f"have {words.with_article(noun)} of {{n}}",))  # fmt: skip
         return exp.EQ(this=subject.copy(), expression=_number_literal(value)), fill(said, n=words.number(value))
@@ -256,6 +263,9 @@ def _text_filter(lexicon: Lexicon, column: ColumnWords, random: Random) -> Drawn
     return contains(column, random)
 
 
+_QUOTES = "'\""
+
+
 def contains(column: ColumnWords, random: Random) -> Drawn:
     """``name ILIKE '%tea%'``: a word of one of the values."""
     parts = sorted({part for value in column.profile.values for part in str(value).split() if len(part) > 2 and part.isalpha()})
@@ -266,7 +276,7 @@ def contains(column: ColumnWords, random: Random) -> Drawn:
     noun = "name" if column.kind == "name" else column.nouns[0]
     draw = random.random()
     if draw < 0.7:
-        pattern = f"%{part}%"
+        pattern = f"%{spoken.strip(_QUOTES)}%"
         phrases = (f"with {spoken} in the {noun}", f"whose {noun} contains {spoken}", f"with {spoken} in their {noun}")
         verbs = (f"have {spoken} in the {noun}", f"contain {spoken} in their {noun}")
     elif draw < 0.88:

@@ -30,12 +30,12 @@ def ask_for(g: Grammar, noun: str, period: Period | None = None, past: bool | No
         (f"{g.random.choice(_POLITE)} {the}{noun} {time}", 1.6),
         (f"{noun} {time}", 2.8),
     ]
-    if period and period.leads and not period.phrase.startswith("last "):
-        forms.append((f"{time}, what {verb} {the}{noun}?", 0.5))
-    if period and not ranked and g.chance(0.5):
-        forms.append((f"{time}: {noun}", 0.35))
-    if period and not time.startswith(("in ", "on ", "last ", "before ", "since ")) and g.chance(0.5):
-        forms.append((f"{noun} ({time})", 0.2))
+    if period:
+        forms += [(f"{time}, what {verb} {the}{noun}?", 0.35), (f"{noun}, {period.bare}", 0.8), (f"{noun} {period.bare}", 0.9),
+                  (f"{period.bare}: {noun}", 0.25), (f"{noun} ({period.bare})", 0.15)]  # fmt: skip
+        if period.adjective:
+            forms += [(f"{period.adjective} {noun}", 1.1), (f"{g.pick(*_COMMANDS)} {period.adjective} {noun}", 0.4)]
+    forms += [(f"{noun} {time} please", 0.3), (f"{noun} {time}?", 0.7)]
     if bare and not plural:
         forms.append((f"what's the {noun} {time}?", 0.8))
     return g.weighted(forms, lambda form: form[1])[0]

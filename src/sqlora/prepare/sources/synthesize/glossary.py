@@ -49,7 +49,7 @@ class Phrasing(Section):
     """How a condition is said. ``{v}`` is the value, ``{n}`` a number.
 
     ``adjective`` stands before the noun (*gold* customers), ``phrase`` after it (customers *from Leeds*), ``verb`` is
-    the predicate of "which customers …" (*live in Leeds*), ``afar`` follows a measure of another table (sales *to gold
+    the predicate of "which customers …" (*live in Leeds*), ``noun`` stands for it (*students*, given in the singular), ``afar`` follows a measure of another table (sales *to gold
     customers*) and ``afar_adjective`` precedes it (*web* sales).
     """
 
@@ -58,6 +58,7 @@ class Phrasing(Section):
     verb: Words = ()
     afar: Words = ()
     afar_adjective: Words = ()
+    noun: Words = ()
 
 
 class TableSection(Section):
@@ -68,7 +69,7 @@ class TableSection(Section):
     link: Words = ()
     person: bool = False
     weight: float = 1.0
-    date: str | None = None  # what dates its rows: "order_date", or "order.order_date" of a table they belong to
+    date: str | None = None  # what dates its rows: "order_date", "order.order_date" of a table they belong to, or "none"
     standing: str | None = None  # a condition that holds unless the question says otherwise
     unless: Words = ()  # columns whose mention lifts it
     lifted: Words = ()  # phrases that lift it: "including leavers"
@@ -91,7 +92,10 @@ class ColumnSection(Phrasing):
     happened: Words = ()  # of a date: "joined", which a period follows
     kind: Literal["category", "number", "date", "text", "flag", "name", "hidden"] | None = None
     weight: float = 1.0
+    weight_afar: float | None = None  # in questions about another table's rows; else as `weight`
     total: bool | None = None  # whether adding it up means something
+    aggregate: bool = True  # whether its average, highest and lowest do
+    dimension: bool | None = None  # whether figures are broken down by it; else where it has few values
 
 
 class MeasureSection(Section):
@@ -105,6 +109,9 @@ class MeasureSection(Section):
     only_with: Words = ()  # asked only together with one of these tables
     not_with: Words = ()
     asks: Words = ()  # whole openings of a question: "how many units were sold"
+    date: str | None = None  # what a period is about, if not the table's date: "employee.hired_on"
+    where: str | None = None
+    event: bool = False  # counts what happened ("hires"): the table's standing condition does not hold
 
 
 class FilterSection(Phrasing):
@@ -223,13 +230,15 @@ def _unknown_names(glossary: Glossary, schema: Schema) -> list[str]:
         if schema.get(name) is not None:
             if table.display:
                 need_column(f"{name}.{table.display}", f"tables.{name}.display")
-            if table.date:
+            if table.date and table.date != "none":
                 need_column(table.date if "." in table.date else f"{name}.{table.date}", f"tables.{name}.date")
     for name in glossary.columns:
         need_column(name, f"columns.{name}")
     for index, measure in enumerate(glossary.measures):
         for table_name in (measure.table, *measure.only_with, *measure.not_with):
             need_table(table_name, f"measures.{index}")
+        if measure.date:
+            need_column(measure.date, f"measures.{index}.date")
     for index, each in enumerate([*glossary.filters, *glossary.attributes]):
         need_table(each.table, f"filters or attributes ({each.sql}) {index}")
     for index, relation in enumerate(glossary.relations):

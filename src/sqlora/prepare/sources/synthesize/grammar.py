@@ -97,8 +97,8 @@ class Grammar:
 
     def _sayable(self, found: Filter, root: str, afar: bool) -> bool:
         if found.table == root and not afar:
-            return found.says("adjective", "phrase", "verb")
-        return found.says("afar", "afar_adjective", "phrase", "adjective")
+            return found.says("adjective", "phrase", "verb", "noun")
+        return found.says("afar", "afar_adjective", "phrase", "adjective", "noun")
 
     def noun_phrase(self, table: str, filters: Sequence[Filter] = (), plural: bool = True, bare: bool = True) -> str:
         """Rows of ``table`` in words: adjectives, noun, then what comes after it; filters of other tables last."""
@@ -106,14 +106,17 @@ class Grammar:
         noun = self.pick(*said.nouns)
         before: list[str] = []
         after: list[str] = []
+        replaced = False
         for found in filters:
             own = found.table == table
-            if own and found.said.adjective and (not found.said.phrase or self.chance(0.55)) and len(before) < 2:
+            if own and found.said.noun and not replaced:
+                noun, replaced = self.random.choice(found.said.noun), True
+            elif own and found.said.adjective and (not found.said.phrase or self.chance(0.55)) and len(before) < 2:
                 before.append(self.random.choice(found.said.adjective))
             elif own and (phrases := found.said.phrase or self._relative(found, said)):
                 after.append(self.random.choice(phrases))
             elif own:
-                before.append(self.random.choice(found.said.adjective))
+                before.append(self.random.choice(found.said.adjective or found.said.noun))
             elif found.said.afar_adjective and not before and self.chance(0.4):
                 before.append(self.random.choice(found.said.afar_adjective))
             else:
@@ -130,7 +133,7 @@ class Grammar:
         if found.said.afar:
             return self.random.choice(found.said.afar)
         table = self.lexicon.tables[found.table]
-        if not found.says("adjective", "phrase", "verb"):
+        if not found.says("adjective", "phrase", "verb", "noun"):
             return f"{self.random.choice(table.links)} {self.random.choice(found.said.afar_adjective)} {table.plurals[0]}"
         return f"{self.random.choice(table.links)} {self.noun_phrase(found.table, [found])}"
 
@@ -156,9 +159,8 @@ class Grammar:
 
     # ------------------------------------------------------------------------------------ periods
 
-    def period(self, root: str, share: float) -> Period | None:
-        """A window on the date of ``root``'s rows, in this share of the draws."""
-        date = self.lexicon.date_of(root)
+    def period(self, date: ColumnWords | None, share: float) -> Period | None:
+        """A window on a date, in this share of the draws."""
         if date is None or not self.chance(share):
             return None
         return draw_period(self.lexicon, date, self.random)
@@ -180,10 +182,17 @@ class Grammar:
                 return f"number of {phrase}"
             return f"total {phrase}" if self.chance(0.04) else phrase
         name = self.random.choice(measure.names)
-        own = [found for found in filters if found.table == measure.root and self._plain_population(measure)]
-        others = [found for found in filters if found not in own]
         before: list[str] = []
         after: list[str] = []
+        own = [found for found in filters if found.table == measure.root and self._plain_population(measure)]
+        others = [found for found in filters if found not in own]
+        if measure.event or measure.kind == "amount" and own and not measure.of_rows:
+            for found in own:
+                if found.said.phrase:
+                    after.append(self.random.choice(found.said.phrase))
+                else:
+                    before.append(self.random.choice(found.said.adjective or found.said.noun or found.said.afar_adjective or ("",)))
+            own = []
         for found in others:
             simple = measure.kind in ("amount", "count") and found.said.afar_adjective
             if simple and not before and self.chance(0.5):
@@ -211,7 +220,9 @@ class Grammar:
 
     # --------------------------------------------------------------------------------- dimensions
 
-    def dimensions(self, root: str, entities_only: bool = False, times: bool = True) -> list[tuple[Dimension, float]]:
+    def dimensions(
+        self, root: str, entities_only: bool = False, times: bool = True, date: ColumnWords | None = None
+    ) -> list[tuple[Dimension, float]]:
         """What figures over ``root`` can be broken down by, with weights."""
         found: list[tuple[Dimension, float]] = []
         for name in self.lexicon.graph.reach(root):
@@ -225,23 +236,25 @@ class Grammar:
             if entities_only:
                 continue
             for each in self.lexicon.of_kind(name, "category", "flag"):
-                nouns = each.nouns if near else each.afar
-                found.append((Dimension((each.expression,), nouns), (2.2 if near else 1.2) * each.weight * min(table.weight, 1.5)))
+                weight = 2.2 * each.weight if near else 1.2 * each.weight_afar
+                found.append((Dimension((each.expression,), each.nouns if near else each.afar), weight * min(table.weight, 1.5)))
             for each in self.lexicon.of_kind(name, "number"):
-                if each.profile.whole and 2 < each.profile.distinct <= 12:
-                    found.append((Dimension((each.expression,), each.nouns if near else each.afar), 0.5 * each.weight))
+                if each.is_dimension:
+                    weight = 0.6 * (each.weight if near else each.weight_afar)
+                    found.append((Dimension((each.expression,), each.nouns if near else each.afar), weight))
         if times and not entities_only:
-            found += self._times(root)
+            found += self._times(root, date)
         return found
 
-    def _times(self, root: str) -> list[tuple[Dimension, float]]:
-        date = self.lexicon.date_of(root)
-        own = date is None or not self.lexicon.graph.edges[root]
-        if own:
+    def _times(self, root: str, date: ColumnWords | None) -> list[tuple[Dimension, float]]:
+        own = date is None
+        if date is None:
+            if self.lexicon.graph.edges[root] and not self.lexicon.tables[root].display:
+                return []
             dates = self.lexicon.of_kind(root, "date")
             date = self.random.choice(dates) if dates else None
-        if date is None:
-            return []
+            if date is None:
+                return []
         call = self.lexicon.functions.call
         # A dimension table's date is an attribute: "stores per year of opening".
         suffix = f" {date.nouns[0]}" if own else ""
@@ -255,6 +268,7 @@ class Grammar:
 
         found = [
             (Dimension((call("month_start", date.expression),), nouns("month"), adjectives("monthly"), time=True), 2.0),
+            (Dimension((date.expression,), nouns("day"), adjectives("daily"), time=True), 0.0 if own else 0.25),
             (Dimension((call("year", date.expression),), nouns("year", "calendar year"), adjectives("yearly", "annual"), time=True), 1.6),
         ]
         if self.lexicon.functions.has("fiscal_year"):
@@ -265,9 +279,12 @@ class Grammar:
                 found.append((Dimension(both, nouns("fiscal year and quarter", "fiscal quarter and year", "fiscal quarter")[:1], time=True), 0.9))
         return [(dimension, weight * (0.5 if own else 1.0)) for dimension, weight in found]
 
-    def dimension(self, root: str, avoid: frozenset[str] = frozenset(), **only: bool) -> Dimension | None:
-        """One dimension of figures over ``root`` that shows none of the columns ``avoid``."""
-        options = [(each, weight) for each, weight in self.dimensions(root, **only) if not each.columns & avoid and weight > 0]
+    def dimension(
+        self, measure: Measure, avoid: frozenset[str] = frozenset(), entities_only: bool = False, times: bool = True
+    ) -> Dimension | None:
+        """One dimension of a measure that shows none of the columns ``avoid``."""
+        found = self.dimensions(measure.root, entities_only, times, measure.date)
+        options = [(each, weight) for each, weight in found if not each.columns & avoid and weight > 0]
         return self.weighted(options, lambda option: option[1])[0] if options else None
 
     # -------------------------------------------------------------------------------------- shown

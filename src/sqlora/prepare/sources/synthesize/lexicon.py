@@ -31,7 +31,7 @@ from sqlora.sql.schema import Schema
 RECENT = 150
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Measure:
     """A figure: an aggregate over the rows of ``root`` (and what they belong to), and what people call it."""
 
@@ -45,6 +45,9 @@ class Measure:
     asks: tuple[str, ...] = ()
     counts_rows: bool = False
     of_rows: bool = False  # "average rating" needs "of suppliers" to be clear
+    date: ColumnWords | None = None  # what a period is about
+    where: exp.Expression | None = None
+    event: bool = False
 
     @property
     def plural(self) -> bool:
@@ -73,6 +76,17 @@ class ColumnWords:
     said: ColumnSection
     profile: Profile
     weight: float
+
+    @property
+    def weight_afar(self) -> float:
+        """The weight in questions about another table's rows."""
+        return self.weight if self.said.weight_afar is None else self.said.weight_afar
+
+    @property
+    def is_dimension(self) -> bool:
+        """Whether a number is more of a class: ratings, quarters."""
+        few = self.profile.whole and 2 < self.profile.distinct <= 12
+        return few if self.said.dimension is None else self.said.dimension
 
     def words_of(self, value: object) -> tuple[str, ...]:
         """How a stored value is said."""
@@ -147,15 +161,21 @@ class Lexicon:
     def date_of(self, table: str) -> ColumnWords | None:
         """The column that dates a table's rows, maybe of a table they belong to."""
         said = self.tables[table].said.date
+        if said == "none":
+            return None
         if said:
-            owner, _, name = said.rpartition(".")
-            return self.columns[owner or table].get(name)
-        if not self.graph.edges[table]:
+            return self.named_column(said if "." in said else f"{table}.{said}")
+        if not self.graph.edges[table] or self.tables[table].display:
             return None
         for near in self.graph.reach(table)[:4]:
             if (near == table or self.graph.edges[near]) and (dates := self.of_kind(near, "date")):
                 return dates[0]
         return None
+
+    def named_column(self, name: str) -> ColumnWords:
+        """``table.column``, which the glossary's check has found."""
+        table, _, column_name = name.rpartition(".")
+        return self.columns[table][column_name]
 
     def is_recent(self, date: ColumnWords) -> bool:
         """Whether its values come near today, so that "last month" has an answer."""
@@ -280,10 +300,13 @@ def _add_measures(lexicon: Lexicon) -> None:
     taken = set()
     for section in lexicon.glossary.measures:
         value = parse_fragment(lexicon, section.table, section.sql)
-        taken.add((section.table, value.sql()))
+        if not section.where and value != exp.Count(this=exp.Star(), big_int=True):
+            taken.add((section.table, value.sql()))
+        date = lexicon.named_column(section.date) if section.date else lexicon.date_of(section.table)
+        where = parse_fragment(lexicon, section.table, section.where) if section.where else None
         lexicon.measures.append(
             Measure(section.table, value, section.names, section.kind, section.weight, section.only_with,
-                    section.not_with, section.asks, counts_rows=value == exp.Count(this=exp.Star(), big_int=True))
+                    section.not_with, section.asks, date=date, where=where, event=section.event)
         )  # fmt: skip
     for table in lexicon.tables.values():
         for measure in _own_measures(lexicon, table):
@@ -295,19 +318,20 @@ def _own_measures(lexicon: Lexicon, table: TableWords) -> Iterator[Measure]:
     """The number of rows, and averages, extremes and totals of numeric columns."""
     rows = exp.Count(this=exp.Star(), big_int=True)
     names = tuple(name for many in table.plurals for name in (f"number of {many}", many))
-    yield Measure(table.name, rows, names, "count", table.weight, counts_rows=True)
+    date = lexicon.date_of(table.name)
+    yield Measure(table.name, rows, names, "count", table.weight, counts_rows=True, date=date)
     for number in lexicon.of_kind(table.name, "number"):
         weight = 0.35 * table.weight * number.weight
         vague = " " not in number.nouns[0]
-        for function, prefixes, share in (
+        for function, prefixes, share in () if not number.said.aggregate else (
             (exp.Avg, ("average", "mean"), 1.0),
             (exp.Max, ("highest", "maximum"), 0.35),
             (exp.Min, ("lowest", "minimum"), 0.35),
         ):
             names = tuple(f"{prefix} {noun}" for prefix in prefixes for noun in number.nouns)
             value = function(this=number.expression.copy())
-            yield Measure(table.name, value, names, "average", weight * share, of_rows=vague)
+            yield Measure(table.name, value, names, "average", weight * share, of_rows=vague, date=date)
         adds_up = number.said.total if number.said.total is not None else bool(lexicon.graph.edges[table.name])
         if adds_up:
             names = tuple(f"total {noun}" for noun in number.nouns)
-            yield Measure(table.name, exp.Sum(this=number.expression.copy()), names, "amount", weight, of_rows=vague)
+            yield Measure(table.name, exp.Sum(this=number.expression.copy()), names, "amount", weight, of_rows=vague, date=date)

@@ -18,12 +18,18 @@ from sqlora.prepare.sources.synthesize.lexicon import ColumnWords, Lexicon
 class Period:
     """A window on one date: how it is said (after a verb or noun) and its condition.
 
-    ``leads`` is whether the phrase may open a sentence ("Last month, …").
+    ``adjective`` says it before the figure ("last month's", "FY2026"), where that can be done.
     """
 
     phrase: str
     condition: exp.Expression
-    leads: bool = True
+    adjective: str = ""
+
+    @property
+    def bare(self) -> str:
+        """Without its preposition: "orders by channel, FY2026"."""
+        head, _, rest = self.phrase.partition(" ")
+        return rest.removeprefix("the ") if head in ("in", "for", "during", "over") else self.phrase
 
 
 def draw_period(lexicon: Lexicon, date: ColumnWords, random: Random) -> Period:
@@ -59,6 +65,15 @@ def draw_years(lexicon: Lexicon, date: ColumnWords, random: Random) -> tuple[Per
     return random.choice(kinds)()
 
 
+def fiscal_year_period(lexicon: Lexicon, date: ColumnWords, random: Random) -> Period:
+    """One fiscal year, named or this one or the last."""
+    draws = _Draws(lexicon.functions, date, lexicon.today, random)
+    kinds = [draws.fiscal_year] * 4
+    if lexicon.is_recent(date):
+        kinds += [draws.this_fiscal_year, draws.last_fiscal_year]
+    return random.choice(kinds)()
+
+
 class _Draws:
     def __init__(self, functions: Functions, date: ColumnWords, today: datetime.date, random: Random) -> None:
         self.functions = functions
@@ -89,13 +104,13 @@ class _Draws:
     def year(self) -> Period:
         year = self.year_number()
         phrase = self.random.choices([f"in {year}", f"during {year}", f"for {year}", f"over {year}"], [8, 1.5, 1, 0.4])[0]
-        return Period(phrase, self.equals("year", year))
+        return Period(phrase, self.equals("year", year), str(year))
 
     def month_of_year(self) -> Period:
         month = self.some_day().replace(day=1)
         said = words.spoken_month(month, self.random)
         phrase = self.random.choices([f"in {said}", f"during {said}"], [8, 1])[0]
-        return Period(phrase, self._month_is(month))
+        return Period(phrase, self._month_is(month), said)
 
     def _month_is(self, month: datetime.date) -> exp.Expression:
         return exp.EQ(this=self.of("month_start"), expression=day_literal(month))
@@ -193,12 +208,12 @@ class _Draws:
         start = self.functions.call("month_start", self.functions.today())
         before = self.functions.call("add_months", start, integer(-1))
         phrase = self.random.choices(["last month", "in the previous month", "in the last month"], [6, 1, 0])[0]
-        return Period(phrase, exp.EQ(this=self.of("month_start"), expression=before))
+        return Period(phrase, exp.EQ(this=self.of("month_start"), expression=before), "last month's")
 
     def this_month(self) -> Period:
         start = self.functions.call("month_start", self.functions.today())
         phrase = self.random.choices(["this month", "in the current month", "so far this month"], [6, 1, 1])[0]
-        return Period(phrase, exp.EQ(this=self.of("month_start"), expression=start))
+        return Period(phrase, exp.EQ(this=self.of("month_start"), expression=start), "this month's")
 
     def _relative(self, role: str, back: int) -> exp.Expression:
         now = self.functions.call(role, self.functions.today())
@@ -207,15 +222,15 @@ class _Draws:
 
     def this_year(self) -> Period:
         phrase = self.random.choices(["this year", "in the current year", "so far this year"], [6, 1, 1])[0]
-        return Period(phrase, self._relative("year", 0))
+        return Period(phrase, self._relative("year", 0), "this year's")
 
     def last_year(self) -> Period:
-        return Period(self.random.choices(["last year", "in the previous year"], [6, 1])[0], self._relative("year", 1))
+        return Period(self.random.choices(["last year", "in the previous year"], [6, 1])[0], self._relative("year", 1), "last year's")
 
     def today_or_yesterday(self) -> Period:
         if self.random.random() < 0.5:
-            return Period("today", exp.EQ(this=self.date.copy(), expression=self.functions.today()))
-        return Period("yesterday", exp.EQ(this=self.date.copy(), expression=self.functions.shifted("add_days", -1)))
+            return Period("today", exp.EQ(this=self.date.copy(), expression=self.functions.today()), "today's")
+        return Period("yesterday", exp.EQ(this=self.date.copy(), expression=self.functions.shifted("add_days", -1)), "yesterday's")
 
     # -------------------------------------------------------------------------------------- fiscal
 
@@ -234,11 +249,12 @@ class _Draws:
         year = self.fiscal_year_number()
         said = self._fiscal_name(year)
         phrase = self.random.choices([f"in {said}", f"for {said}", f"during {said}"], [8, 2, 0.8])[0]
-        return Period(phrase, self.equals("fiscal_year", year))
+        return Period(phrase, self.equals("fiscal_year", year), said)
 
     def fiscal_quarter(self) -> Period:
         year, quarter = self.fiscal_year_number(), self.random.randint(1, 4)
-        return Period(f"in {self._quarter_name(quarter, year)}", self._quarter_is(quarter, year))
+        name = self._quarter_name(quarter, year)
+        return Period(f"in {name}", self._quarter_is(quarter, year), "" if name.startswith("the ") else name)
 
     def _quarter_name(self, quarter: int, year: int) -> str:
         said = self._fiscal_name(year)
@@ -252,11 +268,11 @@ class _Draws:
 
     def this_fiscal_year(self) -> Period:
         forms = ["this fiscal year", "in the current fiscal year", "this FY", "so far this fiscal year"]
-        return Period(self.random.choices(forms, [6, 2, 0.8, 1])[0], self._relative("fiscal_year", 0))
+        return Period(self.random.choices(forms, [6, 2, 0.8, 1])[0], self._relative("fiscal_year", 0), "this fiscal year's")
 
     def last_fiscal_year(self) -> Period:
         forms = ["last fiscal year", "in the previous fiscal year", "last FY"]
-        return Period(self.random.choices(forms, [6, 1.5, 0.8])[0], self._relative("fiscal_year", 1))
+        return Period(self.random.choices(forms, [6, 1.5, 0.8])[0], self._relative("fiscal_year", 1), "last fiscal year's")
 
     def this_quarter(self) -> Period:
         condition = exp.and_(self._relative("fiscal_year", 0), self._relative("fiscal_quarter", 0))

@@ -64,8 +64,8 @@ class Select:
         if self.having:
             query = query.having(*(plain(item) for item in self.having), copy=False)
         for item, descending in self.order:
-            # nulls_first as DuckDB's and SQLite's default has it for the direction, or sqlglot would spell it out
-            query = query.order_by(exp.Ordered(this=plain(item), desc=descending), copy=False)
+            # desc=None for ascending: False would be spelled out as ASC
+            query = query.order_by(exp.Ordered(this=plain(item), desc=descending or None), copy=False)
         if self.limit is not None:
             query = query.limit(self.limit, copy=False)
         if self.offset:

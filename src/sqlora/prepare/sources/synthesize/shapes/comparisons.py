@@ -26,17 +26,15 @@ def _percent(value: exp.Expression) -> exp.Expression:
 def _summed_when(measure: Measure, condition: exp.Expression) -> exp.Expression | None:
     """A total or a count over those rows only for which ``condition`` holds, within a query over all."""
     if measure.counts_rows:
-        inside: exp.Expression = exp.Literal.number("1")
-    elif isinstance(measure.value, exp.Sum):
-        inside = measure.value.this.copy()
-    else:
-        return None
-    case = exp.Case(ifs=[exp.If(this=condition.copy(), true=inside)], default=exp.Literal.number("0"))
-    return exp.Sum(this=case)
+        case = exp.Case(ifs=[exp.If(this=condition.copy(), true=exp.Literal.number("1"))], default=exp.Literal.number("0"))
+        return exp.Sum(this=case)
+    if isinstance(measure.value, exp.Sum):
+        return exp.Sum(this=exp.Case(ifs=[exp.If(this=condition.copy(), true=measure.value.this.copy())]))
+    return None
 
 
 def _additive(measure: Measure) -> bool:
-    return measure.counts_rows or isinstance(measure.value, exp.Sum)
+    return measure.where is None and (measure.counts_rows or isinstance(measure.value, exp.Sum))
 
 
 def _share_words(g: Grammar) -> tuple[str, bool]:
@@ -49,8 +47,8 @@ def share(g: Grammar) -> Draft | None:
     measure = g.measure(_additive)
     if measure is None:
         return None
-    dimension = g.dimension(measure.root) if g.chance(0.3) else None
-    period = g.period(measure.root, 0.45)
+    dimension = g.dimension(measure) if g.chance(0.3) else None
+    period = g.period(measure.date, 0.45)
     avoid = sorted((dimension.columns if dimension else frozenset()) | period_columns(period))
     filters = g.filters(measure.root, 1, avoid)
     if not filters or not g.fits(measure, tables_of(filters, dimension)):
@@ -100,10 +98,10 @@ def _ask_share(g: Grammar, measure: Measure, found: Filter, word: str, time: str
 def share_breakdown(g: Grammar) -> Draft | None:
     """Each channel's share of sales."""
     measure = g.measure(_additive)
-    dimension = g.dimension(measure.root, times=False) if measure else None
+    dimension = g.dimension(measure, times=False) if measure else None
     if measure is None or dimension is None or len(dimension.shown) > 1:
         return None
-    period = g.period(measure.root, 0.45)
+    period = g.period(measure.date, 0.45)
     filters = g.filters(measure.root, g.random.choices([0, 1], [7, 2])[0], sorted(dimension.columns | period_columns(period)))
     if not g.fits(measure, tables_of(filters, dimension)):
         return None
@@ -126,13 +124,13 @@ def share_breakdown(g: Grammar) -> Draft | None:
 
 def two_periods(g: Grammar) -> Draft | None:
     """Sales in 2025 and 2024 by region, side by side."""
-    measure = g.measure(lambda each: _additive(each) and g.lexicon.date_of(each.root) is not None)
-    date = g.lexicon.date_of(measure.root) if measure else None
+    measure = g.measure(lambda each: _additive(each) and each.date is not None)
+    date = measure.date if measure else None
     if measure is None or date is None:
         return None
     later, earlier = draw_years(g.lexicon, date, g.random)
     first, second = (earlier, later) if g.chance(0.35) else (later, earlier)
-    dimension = g.dimension(measure.root, times=False) if g.chance(0.72) else None
+    dimension = g.dimension(measure, times=False) if g.chance(0.72) else None
     avoid = sorted((dimension.columns if dimension else frozenset()) | period_columns(later))
     filters = g.filters(measure.root, g.random.choices([0, 1], [6, 3])[0], avoid)
     if not g.fits(measure, tables_of(filters, dimension)):
@@ -159,12 +157,12 @@ def two_periods(g: Grammar) -> Draft | None:
 
 def change(g: Grammar) -> Draft | None:
     """By how much did sales grow from 2024 to 2025? As a difference, or as a rate when that is asked."""
-    measure = g.measure(lambda each: _additive(each) and g.lexicon.date_of(each.root) is not None)
-    date = g.lexicon.date_of(measure.root) if measure else None
+    measure = g.measure(lambda each: _additive(each) and each.date is not None)
+    date = measure.date if measure else None
     if measure is None or date is None:
         return None
     later, earlier = draw_years(g.lexicon, date, g.random)
-    dimension = g.dimension(measure.root, times=False) if g.chance(0.65) else None
+    dimension = g.dimension(measure, times=False) if g.chance(0.65) else None
     filters = g.filters(measure.root, g.random.choices([0, 1], [7, 2])[0], sorted((dimension.columns if dimension else frozenset()) | period_columns(later)))
     if not g.fits(measure, tables_of(filters, dimension)):
         return None
@@ -199,7 +197,7 @@ def two_values(g: Grammar) -> Draft | None:
         return None
     by: ColumnWords = g.weighted(columns, lambda each: each.weight * (1.5 if each.table == measure.root else 1))
     values = g.random.sample(by.profile.values[:40], 2)
-    period = g.period(measure.root, 0.5)
+    period = g.period(measure.date, 0.5)
     if f"{by.table}.{by.name}" in period_columns(period) or not g.fits(measure, {by.table}):
         return None
     inside = exp.In(this=by.expression.copy(), expressions=[exp.Literal.string(str(value)) for value in values])
@@ -221,10 +219,10 @@ def two_values(g: Grammar) -> Draft | None:
 def above_average_group(g: Grammar) -> Draft | None:
     """Stores whose sales are above those of the average store."""
     measure = g.measure(lambda each: _additive(each) or g.chance(0.1))
-    dimension = g.dimension(measure.root, entities_only=True) if measure else None
+    dimension = g.dimension(measure, entities_only=True) if measure else None
     if measure is None or dimension is None:
         return None
-    period = g.period(measure.root, 0.5)
+    period = g.period(measure.date, 0.5)
     where = population(g, measure, [], period)
     if not g.fits(measure, tables_of(dimension)):
         return None
@@ -260,10 +258,10 @@ def per_each(g: Grammar) -> Draft | None:
     target = g.lexicon.tables[edge.target]
     if not g.fits(measure, {edge.target} if measure.only_with else set()):
         return None
-    dimension: Dimension | None = g.dimension(measure.root) if g.chance(0.35) else None
+    dimension: Dimension | None = g.dimension(measure) if g.chance(0.35) else None
     if dimension and dimension.table == edge.target:
         return None
-    period = g.period(measure.root, 0.45)
+    period = g.period(measure.date, 0.45)
     filters = g.filters(measure.root, g.random.choices([0, 1], [6, 3])[0], sorted((dimension.columns if dimension else frozenset()) | period_columns(period)))
     if any(found.table == edge.target and isinstance(found.condition, exp.EQ) for found in filters) or not g.fits(measure, tables_of(filters, dimension)):
         return None

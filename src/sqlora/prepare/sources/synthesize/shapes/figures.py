@@ -11,7 +11,7 @@ from sqlora.prepare.sources.synthesize.filters import Filter
 from sqlora.prepare.sources.synthesize.frames import ask_for, ask_how_many
 from sqlora.prepare.sources.synthesize.grammar import Dimension, Draft, Grammar, conditions
 from sqlora.prepare.sources.synthesize.lexicon import Measure, is_plural
-from sqlora.prepare.sources.synthesize.periods import Period
+from sqlora.prepare.sources.synthesize.periods import Period, fiscal_year_period
 from sqlora.prepare.sources.synthesize.query import Select
 
 
@@ -19,7 +19,9 @@ def population(
     g: Grammar, measure: Measure, filters: Sequence[Filter], period: Period | None
 ) -> tuple[exp.Expression, ...]:
     """WHERE of a measure."""
-    return (*conditions(filters, period), *g.standing(measure.root, filters))
+    fixed = [measure.where] if measure.where is not None else []
+    standing = [] if measure.event else g.standing(measure.root, filters)
+    return (*conditions(filters), *fixed, *conditions((), period), *standing)
 
 
 def tables_of(*groups: Sequence[Filter] | Dimension | None) -> set[str]:
@@ -47,7 +49,7 @@ def scalar(g: Grammar) -> Draft | None:
     measure = g.measure()
     if measure is None:
         return None
-    period = g.period(measure.root, 0.6)
+    period = g.period(measure.date, 0.6)
     avoid = sorted(period_columns(period))
     filters = g.filters(measure.root, g.random.choices([0, 1, 2], [3, 5, 2] if period else [1.5, 6, 3])[0], avoid)
     if not g.fits(measure, tables_of(filters)):
@@ -62,7 +64,7 @@ def scalar(g: Grammar) -> Draft | None:
             return Draft(question, Select(measure.root, (measure.value,), query.where), ("figure",))
     if measure.counts_rows and g.chance(0.7):
         noun = g.noun_phrase(measure.root, filters)
-        date = g.lexicon.date_of(measure.root)
+        date = measure.date
         done = g.random.choice(date.said.happened) if date and date.said.happened and date.table == measure.root else ""
         return Draft(ask_how_many(g, noun, period, done=done), query, ("figure", "count"))
     return Draft(ask_for(g, noun, period), query, ("figure",))
@@ -77,7 +79,7 @@ def breakdown(g: Grammar) -> Draft | None:
     measure = g.measure()
     if measure is None:
         return None
-    dimension = g.dimension(measure.root)
+    dimension = g.dimension(measure)
     if dimension is None:
         return None
     return _broken_down(g, measure, [dimension])
@@ -88,15 +90,15 @@ def breakdown_by_two(g: Grammar) -> Draft | None:
     measure = g.measure()
     if measure is None:
         return None
-    first = g.dimension(measure.root)
-    second = g.dimension(measure.root, first.columns) if first else None
+    first = g.dimension(measure)
+    second = g.dimension(measure, first.columns) if first else None
     if first is None or second is None or (first.time and second.time):
         return None
     return _broken_down(g, measure, [first, second])
 
 
 def _broken_down(g: Grammar, measure: Measure, dimensions: list[Dimension]) -> Draft | None:
-    period = g.period(measure.root, 0.15 if any(each.time for each in dimensions) else 0.5)
+    period = g.period(measure.date, 0.15 if any(each.time for each in dimensions) else 0.5)
     shown = frozenset().union(*(each.columns for each in dimensions))
     avoid = sorted(shown | period_columns(period))
     filters = g.filters(measure.root, g.random.choices([0, 1, 2], [5, 4, 0.6])[0], avoid)
@@ -188,8 +190,8 @@ def two_figures(g: Grammar) -> Draft | None:
     second = g.measure(lambda each: each.root == first.root and each.value != first.value)
     if second is None:
         return None
-    dimension = g.dimension(first.root) if g.chance(0.75) else None
-    period = g.period(first.root, 0.5)
+    dimension = g.dimension(first) if g.chance(0.75) else None
+    period = g.period(first.date, 0.5)
     avoid = sorted((dimension.columns if dimension else frozenset()) | period_columns(period))
     filters = g.filters(first.root, g.random.choices([0, 1], [5, 3])[0], avoid)
     tables = tables_of(filters, dimension)
@@ -216,10 +218,10 @@ def having(g: Grammar) -> Draft | None:
     measure = g.measure(lambda each: each.kind in ("amount", "count") or g.chance(0.3))
     if measure is None:
         return None
-    dimension = g.dimension(measure.root, entities_only=g.chance(0.8), times=False)
+    dimension = g.dimension(measure, entities_only=g.chance(0.8), times=False)
     if dimension is None:
         return None
-    period = g.period(measure.root, 0.5)
+    period = g.period(measure.date, 0.5)
     filters = g.filters(measure.root, g.random.choices([0, 1], [6, 2])[0], sorted(dimension.columns | period_columns(period)))
     if not g.fits(measure, tables_of(filters, dimension)):
         return None
@@ -259,3 +261,76 @@ def compared(g: Grammar, measure: Measure, noun: str, amount: str, more: bool, i
             (False, False): ("below", "under", "of less than"), (False, True): ("of at most",)}[more, inclusive]  # fmt: skip
     article = "" if is_plural(noun) or measure.kind == "amount" else words.with_article(noun).split()[0]
     return f"{article} {noun} {g.pick(*form)} {amount}"
+
+
+def filled(g: Grammar) -> Draft | None:
+    """Customers per tier, those without one as "none": COALESCE."""
+    measure = g.measure()
+    if measure is None:
+        return None
+    columns = [each for name in g.lexicon.graph.reach(measure.root) if name in g.lexicon.tables
+               for each in g.lexicon.of_kind(name, "category") if each.profile.missing and each.weight > 0]  # fmt: skip
+    if not columns:
+        return None
+    by = g.weighted(columns, lambda each: each.weight * (3 if each.table == measure.root else 1))
+    if not g.fits(measure, {by.table}):
+        return None
+    word = g.pick("none", "unknown", "not given", "other", "n/a", "no " + by.nouns[0], "missing")
+    value = exp.Coalesce(this=by.expression.copy(), expressions=[exp.Literal.string(word)])
+    period = g.period(measure.date, 0.3)
+    noun, time = g.figure(measure), period.phrase if period else ""
+    each = g.pick(*(by.nouns if by.table == measure.root else by.afar))
+    said = g.pick(f'those without one as "{word}"', f'with "{word}" where it is missing', f'call the missing ones "{word}"',
+                  f'count the missing as "{word}"', f'show "{word}" where there is none', f'use "{word}" for blanks')  # fmt: skip
+    question = f"{ask_for(g, f'{noun} {g.pick(*_PER)} {each} {time}', None).rstrip('?.')}, {said}"
+    query = Select(measure.root, (value, measure.value), population(g, measure, [], period), (value,))
+    return Draft(question, query, ("breakdown", "filled"))
+
+
+_PER = ("by", "per", "for each")
+
+
+def extremes(g: Grammar) -> Draft | None:
+    """Lowest and highest list price of toys, perhaps for each of something."""
+    measure = g.measure(lambda each: isinstance(each.value, exp.Avg) and isinstance(each.value.this, exp.Column))
+    if measure is None:
+        return None
+    filters = g.filters(measure.root, g.random.choices([0, 1, 2], [2, 5, 1])[0])
+    dimension = g.dimension(measure, tables_of_columns(filters)) if g.chance(0.35) else None
+    if not g.fits(measure, tables_of(filters, dimension)):
+        return None
+    low, high = (kind(this=measure.value.this.copy()) for kind in (exp.Min, exp.Max))
+    noun = g.figure(measure, filters).replace("average ", "").replace("mean ", "")
+    order, said = g.random.choice([((low, high), g.pick("lowest and highest", "min and max", "minimum and maximum", "smallest and largest")),
+                                   ((high, low), g.pick("highest and lowest", "max and min", "maximum and minimum"))])  # fmt: skip
+    groups = dimension.shown if dimension else ()
+    by = by_phrase(g, [dimension]) if dimension else ""
+    query = Select(measure.root, (*groups, *order), population(g, measure, filters, None), groups)
+    question = ask_for(g, f"{said} {noun} {by}", None).replace("what is", "what are")
+    return Draft(question, query, ("figure", "several"))
+
+
+def tables_of_columns(filters: Sequence[Filter]) -> frozenset[str]:
+    """Columns that filters speak of."""
+    return frozenset(name for each in filters for name in each.about)
+
+
+def by_quarter(g: Grammar) -> Draft | None:
+    """Sales per quarter of FY2026: the year is said, so the quarter alone is shown."""
+    functions = g.lexicon.functions
+    measure = g.measure(lambda each: each.date is not None)
+    if measure is None or measure.date is None or not functions.has("fiscal_quarter"):
+        return None
+    period = fiscal_year_period(g.lexicon, measure.date, g.random)
+    filters = g.filters(measure.root, g.random.choices([0, 1], [6, 4])[0], sorted(period_columns(period)))
+    if not g.fits(measure, tables_of(filters)):
+        return None
+    quarter = functions.call("fiscal_quarter", measure.date.expression)
+    noun = g.figure(measure, filters)
+    question = g.pick(
+        ask_for(g, f"{noun} {g.pick('per', 'by', 'for each')} {g.pick('quarter', 'quarter', 'fiscal quarter')}", period),
+        f"{g.pick('quarterly', 'quarterly', 'quarter by quarter')} {noun} {period.phrase}",
+        f"{noun} per quarter of {period.adjective}" if period.adjective and "'" not in period.adjective else f"{noun} by quarter {period.phrase}",
+    )
+    query = Select(measure.root, (quarter, measure.value), population(g, measure, filters, period), (quarter,))
+    return Draft(question, query, ("breakdown", "quarter"))

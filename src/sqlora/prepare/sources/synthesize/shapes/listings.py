@@ -224,7 +224,10 @@ def above_average(g: Grammar) -> Draft | None:
     filters = g.filters(entity.name, g.random.choices([0, 1], [6, 3])[0], about)
     # The average is over all of them, whatever else the question asks for, but leavers are no staff in either.
     standing = tuple(g.standing(entity.name, filters))
-    average = Select(entity.name, (exp.Avg(this=by.expression.copy()),), standing).build(g.lexicon.graph)
+    # "Wines that cost more than the average wine" compares like with like.
+    alike = bool(filters) and g.chance(0.5)
+    among = (*conditions(filters), *standing) if alike else standing
+    average = Select(entity.name, (exp.Avg(this=by.expression.copy()),), among).build(g.lexicon.graph)
     if average is None:
         return None
     kind = exp.GT if more else exp.LT
@@ -233,10 +236,9 @@ def above_average(g: Grammar) -> Draft | None:
     word = g.pick("above", "over", "higher than") if more else g.pick("below", "under", "lower than")
     general = g.pick("average", "the average", "the overall average") if not filters else g.pick(
         f"the average of all {entity.plurals[0]}", f"the average {column} of all {entity.plurals[0]}", "the overall average")  # fmt: skip
-    if entity.said.person:
-        verb = "earn" if False else f"have {words.with_article(column)}"
-    else:
-        verb = f"have {words.with_article(column)}"
+    if alike:
+        general = g.pick(f"the average of {noun}", f"the average {column} of {noun}", "the average of the same group", f"the average for {noun}")
+    verb = f"have {words.with_article(column)}"
     phrase = f"{words.with_article(column)} {word} {general}"
     asks_count = g.chance(0.22)
     where = (*conditions(filters), *standing, condition)

@@ -25,7 +25,7 @@ def _most(measure: Measure, high: bool, noun: str) -> tuple[str, ...]:
         return ("the most", "most") if high else ("the fewest", "the least")
     if measure.kind == "amount":
         return ("the highest", "the most", "the largest", "the biggest") if high else ("the lowest", "the least", "the smallest")
-    return ("the highest", "the best") if high else ("the lowest", "the smallest")
+    return ("the highest", "the best", "the highest") if high else ("the lowest",)
 
 
 def _draw(g: Grammar) -> tuple[Measure, Dimension, Select, str, str] | None:
@@ -33,10 +33,10 @@ def _draw(g: Grammar) -> tuple[Measure, Dimension, Select, str, str] | None:
     measure = g.measure(lambda each: each.kind != "ratio" or g.chance(0.5))
     if measure is None:
         return None
-    dimension = g.dimension(measure.root, entities_only=g.chance(0.72))
+    dimension = g.dimension(measure, entities_only=g.chance(0.72))
     if dimension is None:
         return None
-    period = g.period(measure.root, 0.0 if dimension.time else 0.5)
+    period = g.period(measure.date, 0.0 if dimension.time else 0.5)
     avoid = sorted(dimension.columns | period_columns(period))
     filters = g.filters(measure.root, g.random.choices([0, 1, 2], [6, 4, 0.5])[0], avoid)
     if not g.fits(measure, tables_of(filters, dimension)):
@@ -44,9 +44,18 @@ def _draw(g: Grammar) -> tuple[Measure, Dimension, Select, str, str] | None:
     noun = g.figure(measure, filters)
     if noun.startswith("total ") and g.chance(0.6):
         noun = noun.removeprefix("total ")
-    where = population(g, measure, filters, period)
+    where = (*population(g, measure, filters, period), *_known(g, dimension))
     query = Select(measure.root, dimension.shown, where, dimension.shown)
     return measure, dimension, query, noun, period.phrase if period else ""
+
+
+def _known(g: Grammar, dimension: Dimension) -> list[exp.Expression]:
+    """The most frequent reason is not a missing one."""
+    found = []
+    for each in dimension.shown:
+        if isinstance(each, exp.Column) and g.lexicon.columns[each.table][each.name].profile.missing:
+            found.append(exp.Not(this=exp.Is(this=each.copy(), expression=exp.Null())))
+    return found
 
 
 def top(g: Grammar) -> Draft | None:
