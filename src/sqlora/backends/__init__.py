@@ -1,0 +1,1 @@
+"""Where training and serving happen: `base` is the interface, one file for each place."""

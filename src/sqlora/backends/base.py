@@ -1,0 +1,139 @@
+"""What a backend is: a place that trains adapters and answers questions. Small on purpose."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from sqlora.engines.base import Completion, Delta, Sampling
+from sqlora.errors import ConfigError
+from sqlora.platform.deployments import Deployment
+from sqlora.platform.jobs import Job
+from sqlora.train.recipe import Recipe
+
+BASE = "base"  # asked for in place of a deployment: the untuned base model
+
+
+@dataclass(frozen=True)
+class TrainingRequest:
+    """One training: a dataset by id and a recipe. What is None is the project's setting, or made up from its name."""
+
+    dataset_id: str
+    recipe: Recipe
+    base_model: str | None = None
+    seed: int | None = None
+    model_name: str | None = None
+    job_name: str | None = None
+    detach: bool = False
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """What differs between backends, known before work or money is spent."""
+
+    backend: str
+    """Its name in ``[train] backend``."""
+
+    records: tuple[int, int | None]
+    """Fewest and most training records; None: no upper limit."""
+
+    base_models: tuple[str, ...] | None = None
+    """Base models it can train; None: any causal model that transformers loads."""
+
+    hyperparameters: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    """Keys of the recipe that it limits, with the least and the greatest value, both allowed."""
+
+    resumable: bool = False
+    """Whether a stopped, failed or killed job can go on from a checkpoint."""
+
+    detached: bool = False
+    """Whether a job can outlive the command that submitted it."""
+
+    weights: bool = False
+    """Whether the adapter's file is the user's to copy; Bedrock never hands it out."""
+
+    billed: bool = False
+    """Whether training, storage and tokens cost money."""
+
+    def check(self, request: TrainingRequest, records: int, base_model: str) -> None:
+        """ConfigError that lists everything about the request which this backend would refuse."""
+        least, most = self.records
+        problems = []
+        if records < least or (most is not None and records > most):
+            bounds = f"at least {least}" if most is None else f"{least} to {most}"
+            problems.append(f"dataset {request.dataset_id} has {records} training records; it takes {bounds}")
+        if self.base_models is not None and base_model not in self.base_models:
+            problems.append(f"base model {base_model!r}; it trains {', '.join(self.base_models)}")
+        for key, (low, high) in self.hyperparameters.items():
+            value = getattr(request.recipe, key)
+            if not low <= value <= high:
+                problems.append(f"recipe {request.recipe.name!r}: {key} = {value}; it takes {low} to {high}")
+        if request.detach and not self.detached:
+            problems.append("a detached job")
+        if problems:
+            raise ConfigError(
+                "\n".join(
+                    [f"the {self.backend} backend cannot train this:", *(f"  {problem}" for problem in problems)]
+                ),
+                "edit sqlora.toml, then sqlora prepare",
+            )
+
+
+class Backend(Protocol):
+    """Training and serving in one place. Jobs, models and deployments are named by id or name.
+
+    A deployment called ``base`` is the untuned base model. All methods raise NotFoundError for what is not there.
+    """
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What it can and cannot do."""
+
+    def submit_training(self, request: TrainingRequest) -> Job:
+        """Begin a training job. ConfigError before anything is spent, ConflictError for a taken name."""
+
+    def job(self, id: str) -> Job:
+        """How the job stands."""
+
+    def stop(self, id: str) -> Job:
+        """Ask a job to stop; it is Stopping until it has. ConflictError when it has ended."""
+
+    def create_deployment(self, model: str, name: str | None = None) -> Deployment:
+        """Make a custom model answerable.
+
+        The same model under the same name again is the existing deployment; another model under a taken name is
+        a ConflictError.
+        """
+
+    def deployment(self, id: str) -> Deployment:
+        """How the deployment stands."""
+
+    def delete_deployment(self, id: str) -> None:
+        """Take it away; the model and the usage stay."""
+
+    def delete_model(self, id: str) -> None:
+        """Take the model and its weights away; ConflictError while it is deployed."""
+
+    def converse(
+        self,
+        deployment: str,
+        conversation: Mapping[str, Any],
+        sampling: Sampling | None = None,
+        *,
+        caller: str = "local",
+    ) -> Iterator[Delta | Completion]:
+        """The answer to a record of `sqlora.prompting.record`: deltas as they come, then the completion.
+
+        The usage of ``caller`` is on the books before the completion comes out.
+        """
+
+    def converse_batch(
+        self,
+        deployment: str,
+        conversations: Sequence[Mapping[str, Any]],
+        sampling: Sampling | None = None,
+        *,
+        caller: str = "local",
+    ) -> list[Completion]:
+        """The answers to many, in their order, computed together where the backend can."""
