@@ -17,10 +17,11 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from sqlora.engines.base import Completion, Delta, Sampling
-from sqlora.errors import BusyError, ConfigError, InterruptedRunError
+from sqlora.errors import BusyError, InterruptedRunError
 from sqlora.evaluate.answers import Answer, AnswerStore
 from sqlora.evaluate.judge import Judge
 from sqlora.evaluate.latency import LatencyPlan, measure_latency
+from sqlora.evaluate.models import Deployments, identify
 from sqlora.evaluate.questions import Question, prompt_hash, read_questions, spread
 from sqlora.evaluate.report.contents import Judged, Latency, Report
 from sqlora.evaluate.report.html import write_html
@@ -30,23 +31,11 @@ from sqlora.prepare.dataset import Dataset
 from sqlora.project import Project
 from sqlora.sql.execute import Limits
 
-BASE = "base"
 CHUNK = 16  # questions asked together; what a kill may lose
 
 
-class Deployed(Protocol):
-    """What is read of a deployment."""
-
-    @property
-    def model_id(self) -> str:
-        """The custom model it serves."""
-
-
-class Answering(Protocol):
+class Answering(Deployments, Protocol):
     """What an evaluation asks of a backend (`sqlora.backends.base.Backend` has it)."""
-
-    def deployment(self, id: str, /) -> Deployed:
-        """By id or name; NotFoundError."""
 
     def converse(self, deployment: str, record: Mapping[str, Any], sampling: Sampling) -> Iterator[Delta | Completion]:
         """One answer, streamed."""
@@ -93,7 +82,7 @@ def evaluate(
     ``latency`` None skips the timed calls. Raises NotFoundError for an unknown deployment and DatasetError for
     a dataset without test questions before anything is asked; InterruptedRunError when stopped by the user.
     """
-    identities = _identities(backend, project, models)
+    identities = identify(project, backend, models)
     sampling = sampling or Sampling(max_tokens=project.evaluate.max_tokens)
     dialect = project.dialect()
     questions = read_questions(dataset, dialect, limit)
@@ -196,19 +185,6 @@ class _Run:
             known[key] = found.model_dump()
             write_aside(path, json.dumps(known, indent=1))
         return Latency.model_validate(known[key])
-
-
-def _identities(backend: Answering, project: Project, models: Sequence[str]) -> dict[str, str]:
-    """Name → what answers belong to: two custom models deployed under one name in turn are two models."""
-    if not models:
-        raise ConfigError("no model to evaluate", "sqlora evaluate --model base --model NAME")
-    if twice := [name for name in dict.fromkeys(models) if models.count(name) > 1]:
-        raise ConfigError(f"model {twice[0]!r} is named twice", "name each model once")
-    base, where = project.train.base_model, project.train.backend
-    return {
-        name: f"{where} {base}" if name in (BASE, base) else f"{where} {base} {backend.deployment(name).model_id}"
-        for name in models
-    }
 
 
 def _id(dataset: Dataset, identities: Mapping[str, str], sampling: Sampling, limit: int | None) -> str:

@@ -14,6 +14,7 @@ from sqlora.engines.base import Sampling
 from sqlora.evaluate import breakdown
 from sqlora.evaluate.answers import Answer
 from sqlora.evaluate.judge import Judge, rows_of
+from sqlora.evaluate.models import is_base
 from sqlora.evaluate.questions import Question
 from sqlora.evaluate.report import contents
 from sqlora.evaluate.report.contents import Cost, Judged, Latency, ModelResult, QuestionResult, Report
@@ -113,18 +114,19 @@ def _model(measured: Measured, place: int, name: str, questions: Sequence[Questi
         mean_output_tokens=float(made),
         answering_seconds=sum(answer.seconds for answer in answers),
         latency=measured.latencies.get(name),
-        cost=_cost(given, made),
+        cost=_cost(given, made, models=0 if is_base(measured.project, name) else 1),
     )
 
 
-def _cost(input_tokens: Decimal, output_tokens: Decimal) -> Cost:
-    month = monthly_cost(QUERIES, input_tokens, output_tokens)
+def _cost(input_tokens: Decimal, output_tokens: Decimal, models: int) -> Cost:
+    """The base model is stored by nobody, a custom model by its owner."""
+    month = monthly_cost(QUERIES, input_tokens, output_tokens, models)
     tokens, storage = (line.amount for line in month.on_demand.lines)
     return Cost(
         queries=QUERIES,
         tokens=None if tokens is None else f"{tokens:f}",
         storage=None if storage is None else f"{storage:f}",
-        shown=f"{dollars(tokens)} + {dollars(storage)} storage",
+        shown=f"{dollars(tokens)} + {dollars(storage)} storage" if models else dollars(tokens),
     )
 
 

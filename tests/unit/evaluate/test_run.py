@@ -328,6 +328,8 @@ def test_the_schema_of_the_report_explains_it() -> None:
 
 def test_cost_of_the_measured_tokens(project: Project, dataset: Dataset) -> None:
     # The fake answers with 800 tokens in and 60 out: the reference workload.
-    cost = run(project, dataset, FakeBackend(GOLD), "tuned").models[0].cost
-    assert cost is not None
-    assert cost.shown == "$0.80 + $1.95 storage"
+    base, tuned = run(project, dataset, FakeBackend(GOLD), "base", "tuned").models
+    assert tuned.cost is not None
+    assert base.cost is not None
+    assert tuned.cost.shown == "$0.80 + $1.95 storage"
+    assert base.cost.shown == "$0.80"  # nobody stores the base model for us

@@ -118,7 +118,9 @@ def _time(spread: Spread | None) -> Html:
 def _rate(spread: Spread | None) -> Html:
     if spread is None:
         return join("–")
-    return join((f"{spread.median:.1f} ", element("small", f"{spread.low:.1f}–{spread.high:.1f}, n = {spread.n}")))
+    figures = (spread.median, spread.low, spread.high)
+    median, low, high = (f"{rate:,.0f}" if rate >= 100 else f"{rate:.1f}" for rate in figures)
+    return join((f"{median} ", element("small", f"{low}–{high}, n = {spread.n}")))
 
 
 def _tokens(model: ModelResult) -> Html:

@@ -1,0 +1,44 @@
+"""Which model is asked, and what its answers belong to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from sqlora.errors import ConfigError
+from sqlora.project import Project
+
+BASE = "base"
+
+
+class Deployed(Protocol):
+    """What is read of a deployment."""
+
+    @property
+    def model_id(self) -> str:
+        """The custom model it serves."""
+
+
+class Deployments(Protocol):
+    """A backend, as far as deployments can be looked up in it."""
+
+    def deployment(self, id: str, /) -> Deployed:
+        """By id or name; NotFoundError."""
+
+
+def is_base(project: Project, name: str) -> bool:
+    """Whether ``name`` is the untuned model: "base", or its own name."""
+    return name in (BASE, project.train.base_model)
+
+
+def identify(project: Project, backend: Deployments, names: Sequence[str]) -> dict[str, str]:
+    """Name → identity. Two custom models deployed under one name in turn are two models.
+
+    ConfigError when there is no name or one is there twice, NotFoundError for an unknown deployment.
+    """
+    if not names:
+        raise ConfigError("no model to evaluate", "sqlora evaluate --model base --model NAME")
+    if twice := [name for name in dict.fromkeys(names) if list(names).count(name) > 1]:
+        raise ConfigError(f"model {twice[0]!r} is named twice", "name each model once")
+    base = f"{project.train.backend} {project.train.base_model}"
+    return {name: base if is_base(project, name) else f"{base} {backend.deployment(name).model_id}" for name in names}
