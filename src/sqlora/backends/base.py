@@ -118,7 +118,7 @@ class Backend(Protocol):
     def converse(
         self,
         deployment: str,
-        conversation: Mapping[str, Any],
+        record: Mapping[str, Any],
         sampling: Sampling | None = None,
         *,
         caller: str = "local",
@@ -131,7 +131,7 @@ class Backend(Protocol):
     def converse_batch(
         self,
         deployment: str,
-        conversations: Sequence[Mapping[str, Any]],
+        records: Sequence[Mapping[str, Any]],
         sampling: Sampling | None = None,
         *,
         caller: str = "local",

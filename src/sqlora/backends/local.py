@@ -182,7 +182,7 @@ class LocalBackend:
         """See `Backend`."""
         deployment = self.state.deployments.delete(id)
         if not self.state.deployments.list(model_id=deployment.model_id):
-            self._serving.unload(deployment.model_id)
+            self._serving.forget(self._target_of(deployment))
         shutil.rmtree(self.paths.deployment(deployment.id), ignore_errors=True)
 
     def delete_model(self, id: str) -> None:
@@ -202,7 +202,7 @@ class LocalBackend:
     def converse(
         self,
         deployment: str,
-        conversation: Mapping[str, Any],
+        record: Mapping[str, Any],
         sampling: Sampling | None = None,
         *,
         caller: str = "local",
@@ -214,7 +214,7 @@ class LocalBackend:
         """
         started = time.perf_counter()
         target = self._target(deployment)
-        engine, requests = self._serving.prepare(target, [conversation], sampling)
+        engine, requests = self._serving.prepare(target, [record], sampling)
         return self._stream(target.name, engine, requests[0], caller, started)
 
     def _stream(
@@ -242,7 +242,7 @@ class LocalBackend:
     def converse_batch(
         self,
         deployment: str,
-        conversations: Sequence[Mapping[str, Any]],
+        records: Sequence[Mapping[str, Any]],
         sampling: Sampling | None = None,
         *,
         caller: str = "local",
@@ -250,13 +250,17 @@ class LocalBackend:
         """See `Backend`."""
         started = time.perf_counter()
         target = self._target(deployment)
-        if not conversations:
+        if not records:
             return []
-        engine, requests = self._serving.prepare(target, conversations, sampling)
+        engine, requests = self._serving.prepare(target, records, sampling)
         waited = time.perf_counter() - started
         completions = [_later(completion, waited) for completion in engine.generate(requests)]
         self._record(target.name, caller, completions)
         return completions
+
+    def unload(self, deployment: str) -> None:
+        """Take its adapter and prefix cache out of memory, as an idle time does; the next question loads them."""
+        self._serving.forget(self._target(deployment))
 
     def _record(self, name: str, caller: str, completions: Sequence[Completion]) -> None:
         self.state.usage.record(
@@ -271,8 +275,11 @@ class LocalBackend:
         if found.status != "Active":
             why = f": {found.failure_message}" if found.failure_message else ""
             raise ConflictError(f"deployment {found.name!r} is {found.status}{why}", f"sqlora deploy {found.model_id}")
-        model = self.state.models.get(found.model_id)
-        return Target(found.name, model.base_model, model, self.paths.deployment(found.id))
+        return self._target_of(found)
+
+    def _target_of(self, deployment: Deployment) -> Target:
+        model = self.state.models.get(deployment.model_id)
+        return Target(deployment.name, model.base_model, model, self.paths.deployment(deployment.id))
 
 
 def _later(completion: Completion, waited: float) -> Completion:

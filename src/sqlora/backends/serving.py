@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from sqlora.backends.base import BASE
 from sqlora.backends.prefix import prefix_length, system_prefix
@@ -28,6 +28,14 @@ class Served:
 
     engine: Engine
     tokenizer: Any
+
+
+@runtime_checkable
+class Forgetting(Protocol):
+    """An engine that can drop its prefix caches, the base model's among them."""
+
+    def forget_prefixes(self) -> None:
+        """Drop those in memory."""
 
 
 @dataclass(frozen=True)
@@ -106,13 +114,15 @@ class Serving:
             self._warm.add(warm)
         return prefix
 
-    def unload(self, adapter: str) -> None:
-        """Forget an adapter that is no longer deployed."""
+    def forget(self, target: Target) -> None:
+        """Take the target's adapter and prefix out of memory; the base model itself stays."""
         with self._lock:
-            for served in self._served.values():
-                served.engine.unload_adapter(adapter)
-            self._warm = {warm for warm in self._warm if warm[1] != adapter}
-            self._systems.pop(adapter, None)
+            served = self._served.get(target.base_model)
+            if served is not None and target.adapter is not None:
+                served.engine.unload_adapter(target.adapter)
+            elif served is not None and isinstance(served.engine, Forgetting):
+                served.engine.forget_prefixes()
+            self._warm = {warm for warm in self._warm if warm[:2] != (target.base_model, target.adapter)}
 
     # what it is asked with ------------------------------------------------------------------------------------
 
