@@ -12,7 +12,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from sqlora.errors import QueryLimitError, SqloraError
+from sqlora.errors import QueryError, QueryLimitError, SqloraError
 from sqlora.sql.check import check
 from sqlora.sql.dialect import load_dialect
 from sqlora.sql.execute import Database, Limits, open_database
@@ -193,6 +193,31 @@ def test_an_attack_past_the_check_is_harmless(
 
 def _settings(database: Database) -> list[tuple[object, ...]]:
     return database.run("SELECT name, value FROM duckdb_settings() ORDER BY name", LIMITS).rows
+
+
+@pytest.mark.parametrize(
+    ("engine", "sql"),
+    [
+        ("duckdb", "SELECT 1; SELECT 2"),
+        ("duckdb", "CREATE TEMP TABLE u AS SELECT 1 AS a"),
+        ("duckdb", "BEGIN"),
+        ("duckdb", "CHECKPOINT"),
+        ("duckdb", "PRAGMA enable_profiling"),
+        ("duckdb", "EXPLAIN SELECT 1"),
+        ("sqlite", "SELECT 1; SELECT 2"),
+        ("sqlite", "CREATE TEMP TABLE u AS SELECT 1 AS a"),
+        ("sqlite", "BEGIN"),
+        ("sqlite", "PRAGMA query_only"),
+        ("sqlite", "SELECT * FROM pragma_table_info('t')"),
+        ("sqlite", "SELECT length(printf('%.*c', 900000000, 'x'))"),
+        ("sqlite", "SELECT length(randomblob(900000000))"),
+    ],
+)
+def test_what_the_engine_would_do_without_harm_is_refused_too(
+    engine: str, sql: str, databases: dict[str, Database]
+) -> None:
+    with pytest.raises(QueryError, match=r"refused|only SELECT|one statement"):
+        databases[engine].run(sql, LIMITS)
 
 
 MEMORY_BOMBS = [
