@@ -173,7 +173,7 @@ def _attend(
     count, length, heads, width = query.shape
     kv_heads = key.shape[0]
     rows = query.view(count, length, kv_heads, heads // kv_heads, width).permute(2, 0, 3, 1, 4)
-    rows = rows.reshape(kv_heads, count, -1, width) * scale
+    rows = (rows.reshape(kv_heads, count, -1, width) * scale).contiguous()
     out: Tensor = _Attention.apply(rows, *(pair or (None, None)), key, value, mask)  # type: ignore[no-untyped-call]
     return out.view(kv_heads, count, -1, length, width).permute(1, 3, 0, 2, 4).reshape(query.shape)
 
