@@ -62,7 +62,13 @@ def build_tokenizer(metadata: dict[str, Any], source: Path) -> Tokenizer:
         )
     vocabulary = {token: number for number, token in enumerate(metadata["tokenizer.ggml.tokens"])}
     merges = [tuple(merge.split(" ", 1)) for merge in metadata.get("tokenizer.ggml.merges") or ()]
-    tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=merges))
+    try:
+        tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=merges))
+    except Exception as error:  # tokenizers raises nothing more specific
+        raise ModelError(
+            f"{source}: its vocabulary and merges don't fit together: {error}",
+            "give the model's safetensors folder or hub id as base_model instead",
+        ) from error
     tokenizer.pre_tokenizer = _pre_tokenizer(str(metadata.get("tokenizer.ggml.pre", "gpt-2")), source)
     tokenizer.decoder = decoders.ByteLevel()
     control, added = _tokens_of(metadata, _CONTROL), _tokens_of(metadata, _USER_DEFINED)
