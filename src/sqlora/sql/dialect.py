@@ -23,11 +23,12 @@ from sqlglot.dialects.dialect import Dialects, NormalizationStrategy
 from sqlglot.errors import ParseError, TokenError
 from sqlglot.generator import Generator
 from sqlglot.parser import Parser
+from sqlglot.tokenizer_core import Token, TokenType
 
 from sqlora.errors import DialectError
 from sqlora.sql.contradictions import contradictions
 from sqlora.sql.spec import DialectSpec, refuse
-from sqlora.sql.template import CallError, Templates, template
+from sqlora.sql.template import MARK, CallError, Templates, template
 from sqlora.sql.types import Types, house_generator, house_parser
 from sqlora.sql.words import WordError, Words, needs_quotes
 
@@ -63,20 +64,14 @@ class Dialect:
     def parse(self, sql: str) -> exp.Query:
         """One query → its tree in the base's terms. `DialectError` with line, column and token otherwise."""
         statements = self._statements(sql)
-        if len(statements) != 1:
-            what = f"{len(statements)} statements" if statements else "no query"
-            raise DialectError(f"One query was expected, this is {what}: {_short(sql)}", "Write one SELECT.")
-        [tree] = statements
-        if not isinstance(tree, exp.Query):
-            word = tree.key.upper()
-            raise DialectError(
-                f"A query was expected, this is {word}: {_short(sql)}",
-                "Write a SELECT.",
-                line=1,
-                column=1,
-                token=word,
-            )
-        return tree
+        if len(statements) == 1 and isinstance(statements[0], exp.Query):
+            return statements[0]
+        starts = self._starts(sql)
+        if not statements or not starts:
+            raise DialectError(f"{self.name}: a query was expected, this is empty.", "Write one query.")
+        start = starts[-1] if len(statements) == 1 else starts[1]
+        reason = "this is not a query" if len(statements) == 1 else "one query was expected, this is another statement"
+        raise self._error(sql, reason, start.start, start.end - start.start + 1, "write one query")
 
     def parse_any(self, sql: str) -> list[exp.Expression]:
         """All statements, of whatever kind, in the base's terms; `DialectError` where the text is not SQL."""
@@ -84,17 +79,26 @@ class Dialect:
 
     def generate(self, tree: exp.Expr, pretty: bool = False) -> str:
         """A tree in the base's terms → text; `DialectError` where the house has no way to say it."""
-        if self._words is None or self._templates is None:
-            return self._to_text(tree.copy(), pretty)
-        folded = self._templates.fold(self._quoted(tree.copy()))
         try:
+            if self._words is None or self._templates is None:
+                return self._to_text(tree.copy(), pretty)
+            folded = self._templates.fold(self._quoted(tree.copy()))
             return self._words.write(self._to_text(folded, pretty))
         except WordError as error:
-            raise DialectError(f"In {self.name}, {error}: {_short(tree.sql(self._base))}") from error
+            text = _short(tree.sql(self._base))
+            raise DialectError(
+                f"In {self.name}, {error}: {text}", f"Say it another way, or add it to {self.name}'s [functions]."
+            ) from error
+        except RecursionError as error:
+            raise _too_deep() from error
 
     def to_base(self, sql: str) -> str:
         """House text → the base's text, to be executed."""
-        return self.parse(sql).sql(self._base, comments=False)
+        tree = self.parse(sql)
+        try:
+            return tree.sql(self._base, comments=False)
+        except RecursionError as error:
+            raise _too_deep(sql) from error
 
     def normalize(self, sql: str) -> str:
         """The one way this dialect writes the query: parsed and generated. Idempotent."""
@@ -119,10 +123,20 @@ class Dialect:
         except ParseError as error:
             raise self._unparsed(sql, error) from error
         except RecursionError as error:
-            raise DialectError(f"The query is nested too deeply: {_short(sql)}", "Simplify it.") from error
+            raise _too_deep(sql) from error
         for tree in trees:
             self._settle_quotes(tree, sql)
         return trees
+
+    def _starts(self, sql: str) -> list[Token]:
+        """The first token of each statement."""
+        tokens = self._words.tokens(sql) if self._words else self._base.tokenize(sql)
+        ends = [TokenType.SEMICOLON, *(token.token_type for token in tokens)]
+        return [
+            token
+            for before, token in zip(ends, tokens, strict=False)
+            if before is TokenType.SEMICOLON and token.token_type is not TokenType.SEMICOLON
+        ]
 
     def _to_text(self, tree: exp.Expr, pretty: bool) -> str:
         generator = self._generator(dialect=self._base, pretty=pretty, comments=False)
@@ -131,7 +145,7 @@ class Dialect:
     def _quoted(self, tree: exp.Expr) -> exp.Expr:
         """Quote the names (in place) that are words of the house."""
         for name in tree.find_all(exp.Identifier):
-            if not name.args.get("quoted") and self._words and self._words.taken(name.name):
+            if not name.args.get("quoted") and self._words and self._words.taken(name.name, _before_paren(name)):
                 name.set("quoted", True)
         return tree
 
@@ -141,14 +155,17 @@ class Dialect:
         base = type(self._base)
         for name in tree.find_all(exp.Identifier):
             text = str(name.this)
-            if name.args.get("quoted"):
+            start = int(name.meta.get("start", -1))
+            written = sql[start : int(name.meta.get("end", -1)) + 1] if start >= 0 else text
+            if text.startswith(MARK):  # WITH total(a) AS …: a house function's name, but no call
+                name.set("this", written)
+            elif not name.args.get("quoted") and self._words and written.upper() != text.upper():
+                raise self._reserved(sql, written, start)  # TAKE where a name was expected
+            elif name.args.get("quoted"):
                 if folds and not needs_quotes(text, base):
                     name.set("quoted", False)
             elif text.lower() in _ALWAYS_QUOTED and text.lower() in self._base.generator_class.RESERVED_KEYWORDS:
-                opening, closing = self.spec.identifier_quotes if self.spec else ('"', '"')
-                written = f"write {opening}{text}{closing}"
-                offset = int(name.meta.get("start", -1))
-                raise self._error(sql, f"{text.upper()} is a reserved word", offset, len(text), written)
+                raise self._reserved(sql, text, start)
 
     # ── errors ───────────────────────────────────────────────────────────────────────────────────────────
 
@@ -165,13 +182,25 @@ class Dialect:
             token=token,
         )
 
+    def _reserved(self, sql: str, name: str, offset: int) -> DialectError:
+        opening, closing = (
+            self.spec.identifier_quotes
+            if self.spec
+            else (
+                self._base.IDENTIFIER_START,
+                self._base.IDENTIFIER_END,
+            )
+        )
+        reason = f"{name.upper()} is a reserved word"
+        return self._error(sql, reason, offset, len(name), f"write {opening}{name}{closing}")
+
     def _unparsed(self, sql: str, error: ParseError) -> DialectError:
         """sqlglot gives the line and the column at which the token ends."""
         detail = error.errors[0] if error.errors else {}
         token = str(detail.get("highlight") or "")
         line, end = int(detail.get("line") or 1), int(detail.get("col") or len(token) or 1)
         reason = re.sub(r"<class '[\w.]*?(\w+)'>", r"\1", str(detail.get("description") or error))
-        offset = _offset(sql, line, end) - len(token)
+        offset = _offset(sql, line, end) - len(token) + 1
         return self._error(sql, reason, max(offset, 0), len(token))
 
     def _unreadable(self, sql: str, error: TokenError) -> DialectError:
@@ -243,16 +272,31 @@ def _aliased(renamed: dict[str, str], base: sqlglot.Dialect) -> dict[str, str]:
     }
 
 
+def _before_paren(name: exp.Identifier) -> bool:
+    """Whether a list of columns follows the name, as in ``WITH name(a, b)`` and ``CREATE TABLE name (…)``."""
+    parent = name.parent
+    if isinstance(parent, exp.TableAlias):
+        return name.arg_key == "this" and bool(parent.args.get("columns"))
+    return isinstance(parent, exp.Table) and isinstance(parent.parent, exp.Schema)
+
+
+def _too_deep(sql: str = "") -> DialectError:
+    return DialectError(f"The query is nested too deeply. {_short(sql)}".strip(), "Simplify it.")
+
+
+_NEWLINE = re.compile(r"\r\n|\r|\n")  # as sqlglot counts lines
+
+
 def _position(sql: str, offset: int) -> tuple[int, int]:
     """1-based line and column of an offset."""
-    before = sql[:offset]
-    return before.count("\n") + 1, offset - (before.rfind("\n") + 1) + 1
+    breaks = list(_NEWLINE.finditer(sql, 0, offset))
+    return len(breaks) + 1, offset - (breaks[-1].end() if breaks else 0) + 1
 
 
 def _offset(sql: str, line: int, column: int) -> int:
     """The offset of 1-based ``line`` and ``column``; the inverse of `_position`."""
-    lines = sql.splitlines(keepends=True)
-    return sum(map(len, lines[: line - 1])) + column
+    starts = [0, *(found.end() for found in _NEWLINE.finditer(sql))]
+    return starts[min(line, len(starts)) - 1] + column - 1
 
 
 def _short(sql: str) -> str:

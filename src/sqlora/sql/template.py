@@ -48,12 +48,19 @@ class Template:
     has_cast: bool  # a function with CAST(parameter …) inside, which matches without the cast too
 
     @property
-    def renames(self) -> str | None:
-        """The base function this is just another word for: ``SUM`` for ``TOTAL(x) = SUM(x)``, else None."""
+    def base_name(self) -> str | None:
+        """The base function that the body calls, upper case; None where it is no plain call."""
         found = re.match(r"\s*(\w+)\s*\(", self.base)
-        if not found or not isinstance(self.body, exp.Func) or isinstance(self.body, _NOT_CALLS):
-            return None
-        return found[1].upper() if all(map(self._is_plain, _children(self.body))) else None
+        call = isinstance(self.body, exp.Func) and not isinstance(self.body, _NOT_CALLS)
+        return found[1].upper() if found and call else None
+
+    @property
+    def renames(self) -> str | None:
+        """The base function this is another word for whatever the arguments: SUM for TOTAL(x) = SUM(x).
+
+        None for ROUND(x, 2), COUNT(*) or COUNT(DISTINCT x), which are only some of the function's calls.
+        """
+        return self.base_name if all(map(self._is_parameter, _children(self.body))) else None
 
     def takes(self, count: int) -> bool:
         """Whether a call may have ``count`` arguments."""
@@ -65,12 +72,15 @@ class Template:
             return None
         return node.name if node.name in self.parameters else None
 
-    def _is_plain(self, node: exp.Expr) -> bool:
-        if isinstance(node, exp.Distinct):
-            return all(self.parameter(part) for part in node.expressions)
-        if isinstance(node, exp.Cast):
-            return self.parameter(node.this) is not None
-        return isinstance(node, exp.Star) or self.parameter(node) is not None
+    @property
+    def is_plain(self) -> bool:
+        """Whether the call's arguments are parameters, ``*`` or DISTINCT, with nothing computed."""
+        return all(
+            isinstance(node, exp.Star | exp.Distinct) or self._is_parameter(node) for node in _children(self.body)
+        )
+
+    def _is_parameter(self, node: exp.Expr) -> bool:
+        return self.parameter(node.this if isinstance(node, exp.Cast) else node) is not None
 
 
 def signature(house: str) -> tuple[str, tuple[str, ...], bool]:
@@ -145,11 +155,13 @@ class Templates:
 
     def renamed(self) -> dict[str, str]:
         """Base function that the house calls otherwise → the house's way to write it, for messages."""
-        ways: dict[str, list[str]] = {}
-        for each in (each for overloads in self._by_name.values() for each in overloads):
-            if (base := each.renames) and base not in self._by_name:
-                ways.setdefault(base, []).append(each.house)
-        return {base: " or ".join(houses) for base, houses in ways.items()}
+        compiled = [each for overloads in self._by_name.values() for each in overloads]
+        bases = {each.renames for each in compiled} - {None, *self._by_name}
+        return {
+            base: " or ".join(each.house for each in compiled if each.base_name == base and each.is_plain)
+            for base in bases
+            if base is not None
+        }
 
     def expand(self, tree: exp.Expr) -> exp.Expr:
         """Replace the house calls in ``tree`` (changed in place) by base expressions."""

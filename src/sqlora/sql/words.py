@@ -119,16 +119,21 @@ class Words:
         self._functions = names
         self._foreign_functions = renamed
 
-    def taken(self, name: str) -> bool:
-        """Whether the house or what it renames has a word of this name."""
+    def taken(self, name: str, called: bool = False) -> bool:
+        """Whether the house or what it renames has a word of this name; ``called``: before a parenthesis."""
         upper = name.upper()
-        return upper in self._to_base or upper in self._to_house
+        function = called and (upper in self._functions or upper in self._foreign_functions)
+        return function or upper in self._to_base or upper in self._to_house
 
     # ── reading ──────────────────────────────────────────────────────────────────────────────────────────
 
+    def tokens(self, sql: str) -> list[Token]:
+        """The tokens of house text as they stand."""
+        return self._tokenizer(dialect=self._base).tokenize(sql)  # one each: they are not thread-safe
+
     def read(self, sql: str) -> list[Token]:
         """House text → the base's tokens; WordError at a word that is not the house's."""
-        tokens = self._tokenizer.tokenize(sql)
+        tokens = self.tokens(sql)
         read: list[Token] = []
         index = 0
         while index < len(tokens):
@@ -244,7 +249,7 @@ def pagination(spec: DialectSpec) -> Iterator[tuple[str, str]]:
         yield page.offset, "OFFSET"
 
 
-def house_tokenizer(spec: DialectSpec, base: sqlglot.Dialect) -> Tokenizer:
+def house_tokenizer(spec: DialectSpec, base: sqlglot.Dialect) -> type[Tokenizer]:
     """The base's tokenizer with the house's quotes and operators.
 
     The base's own quotes still delimit, where the house gives them no other meaning, so that a foreign string is
@@ -261,7 +266,7 @@ def house_tokenizer(spec: DialectSpec, base: sqlglot.Dialect) -> Tokenizer:
     multiple = {op: kind for op, kind in operators.items() if len(op) > 1}
     single = {op: kind for op, kind in operators.items() if len(op) == 1}
     breaks = {char: TokenType.UNKNOWN for text in (*operators, opening, closing, quote) for char in text}
-    kind = type(
+    return type(
         "HouseTokenizer",
         (parent,),
         {
@@ -273,8 +278,6 @@ def house_tokenizer(spec: DialectSpec, base: sqlglot.Dialect) -> Tokenizer:
             "SINGLE_TOKENS": {**breaks, **parent.SINGLE_TOKENS, **single},
         },
     )
-    tokenizer: Tokenizer = kind(dialect=base)
-    return tokenizer
 
 
 def base_tokens(text: str, base: sqlglot.Dialect) -> list[Token]:

@@ -53,7 +53,11 @@ words = st.from_regex(r"HQ[A-Z]{1,6}", fullmatch=True)
     st.sampled_from([("[", "]"), ("`", "`"), ("'", "'"), ("«", "»")]),
 )
 def test_toml_round_trip(
-    description: str, keywords: dict[str, str], types: dict[str, str], functions: dict[str, str], quotes: tuple[str, str]
+    description: str,
+    keywords: dict[str, str],
+    types: dict[str, str],
+    functions: dict[str, str],
+    quotes: tuple[str, str],
 ) -> None:
     functions = {house: base for house, base in functions.items() if house[:-3] not in keywords}
     spec = DialectSpec(
