@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from typing import TypeAlias
 
 from sqlora.evaluate.features import FEATURES
 from sqlora.evaluate.report.contents import (
@@ -16,6 +17,8 @@ from sqlora.evaluate.report.contents import (
     Share,
 )
 from sqlora.evaluate.statistics import difference_interval, mcnemar, pair, share_interval
+
+GroupsOf: TypeAlias = Callable[[QuestionResult], Sequence[str]]
 
 SIGNIFICANT = 0.05
 TRIVIAL = ("empty", "null only")
@@ -105,10 +108,10 @@ def breakdown(questions: Sequence[QuestionResult], names: Sequence[str], seed: i
 
 def dimensions(
     questions: Sequence[QuestionResult],
-) -> dict[str, Callable[[QuestionResult], Sequence[str]]]:
+) -> dict[str, GroupsOf]:
     """Dimension → the groups of a question in it. Tags ``level=hard`` make a dimension ``level``."""
     keys = dict.fromkeys(tag.split("=", 1)[0] for question in questions for tag in question.tags if "=" in tag)
-    found: dict[str, Callable[[QuestionResult], Sequence[str]]] = {key: _tagged(key) for key in keys}
+    found: dict[str, GroupsOf] = {key: _tagged(key) for key in keys}
     found["tag"] = lambda question: [tag for tag in question.tags if "=" not in tag]
     found["source"] = lambda question: [question.source]
     found["SQL"] = lambda question: question.features
@@ -116,7 +119,7 @@ def dimensions(
     return found
 
 
-def _tagged(key: str) -> Callable[[QuestionResult], list[str]]:
+def _tagged(key: str) -> GroupsOf:
     prefix = f"{key}="
     return lambda question: [tag.removeprefix(prefix) for tag in question.tags if tag.startswith(prefix)]
 

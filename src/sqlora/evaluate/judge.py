@@ -33,7 +33,9 @@ class Judge:
         """What the reference gives; run once."""
         if question.index not in self._golds:
             can_run = self.runner is not None and not question.own_schema
-            found = run_gold(question.sql, self.runner) if can_run and self.runner else Gold("not run")
+            found = (
+                run_gold(question.sql, question.ordered, self.runner) if can_run and self.runner else Gold("not run")
+            )
             self._golds[question.index] = found
         return self._golds[question.index]
 

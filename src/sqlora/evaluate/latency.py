@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Protocol, runtime_checkable
 
@@ -19,19 +19,28 @@ from sqlora.engines.base import Completion, Delta, Sampling
 from sqlora.evaluate.report.contents import Latency, Spread
 from sqlora.evaluate.statistics import quantile
 
+CALLER = "evaluate"  # under this name the tokens are on the books
+
 
 @dataclass(frozen=True)
 class LatencyPlan:
-    """How many ``cold`` and ``warm`` calls; AWS's notebook makes 5 and 50."""
+    """How many ``cold`` and ``warm`` calls; AWS's notebook makes 5 and 50.
+
+    Answers are cut at ``max_tokens``, the reference workload's: an untuned model that never ends would take minutes
+    and tell nothing more.
+    """
 
     cold: int = 3
     warm: int = 10
+    max_tokens: int = 60
 
 
 class Streaming(Protocol):
     """What is asked of a backend here."""
 
-    def converse(self, deployment: str, record: Mapping[str, Any], sampling: Sampling) -> Iterator[Delta | Completion]:
+    def converse(
+        self, deployment: str, record: Mapping[str, Any], sampling: Sampling, /, *, caller: str
+    ) -> Iterator[Delta | Completion]:
         """Deltas as they come, then the completion."""
 
 
@@ -39,7 +48,7 @@ class Streaming(Protocol):
 class Unloading(Protocol):
     """A backend that can be made cold."""
 
-    def unload(self, deployment: str) -> None:
+    def unload(self, deployment: str, /) -> None:
         """Take the deployment's adapter and prefix cache out of memory; the next call loads them again."""
 
 
@@ -71,13 +80,14 @@ def measure_latency(
     """Ask ``records`` in turn, one at a time; ``report`` is told how many of how many calls were made."""
     cold_calls = plan.cold if isinstance(backend, Unloading) else 0
     total = cold_calls + 1 + plan.warm
+    sampling = replace(sampling, max_tokens=min(sampling.max_tokens, plan.max_tokens))
     cold: list[Call] = []
     warm: list[Call] = []
     for number in range(total):
         if number < cold_calls and isinstance(backend, Unloading):
             backend.unload(deployment)
         asked = records[number % len(records)]
-        call = timed(partial(backend.converse, deployment, asked, sampling), clock)
+        call = timed(partial(backend.converse, deployment, asked, sampling, caller=CALLER), clock)
         if number < cold_calls:
             cold.append(call)
         elif number > cold_calls:  # the call between warms up
@@ -90,7 +100,8 @@ def measure_latency(
         warm_first_token=spread_of([call.first_token for call in warm]),
         warm_total=spread_of([call.total for call in warm]),
         tokens_per_second=spread_of(rates),
-        note="" if cold_calls else "cold not measured: this backend can't be made to forget a deployment",
+        max_tokens=sampling.max_tokens,
+        note="" if cold_calls else "cold not measured: this backend can't make a deployment cold",
     )
 
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from sqlora.backends.base import BASE
 from sqlora.errors import ConfigError
 from sqlora.project import Project
-
-BASE = "base"
 
 
 class Deployed(Protocol):

@@ -20,7 +20,7 @@ from sqlora.engines.base import Completion, Delta, Sampling
 from sqlora.errors import BusyError, InterruptedRunError
 from sqlora.evaluate.answers import Answer, AnswerStore
 from sqlora.evaluate.judge import Judge
-from sqlora.evaluate.latency import LatencyPlan, measure_latency
+from sqlora.evaluate.latency import CALLER, LatencyPlan, measure_latency
 from sqlora.evaluate.models import Deployments, identify
 from sqlora.evaluate.questions import Question, prompt_hash, read_questions, spread
 from sqlora.evaluate.report.contents import Judged, Latency, Report
@@ -37,11 +37,13 @@ CHUNK = 16  # questions asked together; what a kill may lose
 class Answering(Deployments, Protocol):
     """What an evaluation asks of a backend (`sqlora.backends.base.Backend` has it)."""
 
-    def converse(self, deployment: str, record: Mapping[str, Any], sampling: Sampling) -> Iterator[Delta | Completion]:
+    def converse(
+        self, deployment: str, record: Mapping[str, Any], sampling: Sampling, /, *, caller: str
+    ) -> Iterator[Delta | Completion]:
         """One answer, streamed."""
 
     def converse_batch(
-        self, deployment: str, records: Sequence[Mapping[str, Any]], sampling: Sampling
+        self, deployment: str, records: Sequence[Mapping[str, Any]], sampling: Sampling, /, *, caller: str
     ) -> list[Completion]:
         """Answers to all, in the order of the records."""
 
@@ -151,7 +153,7 @@ class _Run:
         started = time.perf_counter()
         try:
             records = [question.record for question, _ in batch]
-            completions = self.backend.converse_batch(name, records, self.sampling)
+            completions = self.backend.converse_batch(name, records, self.sampling, caller=CALLER)
         except KeyboardInterrupt:
             raise InterruptedRunError(
                 f"stopped at question {done + 1} of {len(self.questions)} of {name}; the answers so far are kept",
@@ -175,7 +177,7 @@ class _Run:
             return None
         path = folder / "latency.json"
         known: dict[str, Any] = _read_object(path)
-        key = f"{identity} cold={plan.cold} warm={plan.warm}"
+        key = f"{identity} {plan}"
         if key not in known:
             asked = [question.record for question in spread(self.questions, max(plan.cold, plan.warm, 1))]
             found = measure_latency(

@@ -100,7 +100,7 @@ class FakeBackend:
         return Deployed(self.model_ids.get(id, f"model-of-{id}"))
 
     def converse_batch(
-        self, deployment: str, records: Sequence[Mapping[str, Any]], sampling: Sampling
+        self, deployment: str, records: Sequence[Mapping[str, Any]], sampling: Sampling, *, caller: str = "local"
     ) -> list[Completion]:
         self.chunks += 1
         if self.chunks == self.kill_at:
@@ -109,7 +109,9 @@ class FakeBackend:
             raise KeyboardInterrupt
         return [self._complete(deployment, record) for record in records]
 
-    def converse(self, deployment: str, record: Mapping[str, Any], sampling: Sampling) -> Iterator[Delta | Completion]:
+    def converse(
+        self, deployment: str, record: Mapping[str, Any], sampling: Sampling, *, caller: str = "local"
+    ) -> Iterator[Delta | Completion]:
         self.streamed.append(deployment)
         done = self._complete(deployment, record)
         self.asked.pop()

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from sqlora.backends.local import LocalBackend
 from sqlora.engines.base import Completion, Delta, Sampling
-from sqlora.evaluate.latency import LatencyPlan, measure_latency, spread_of, timed
+from sqlora.evaluate.latency import LatencyPlan, Unloading, measure_latency, spread_of, timed
 from sqlora.evaluate.run import evaluate
 from sqlora.prepare.dataset import Dataset
 from sqlora.project import Project
@@ -64,7 +65,9 @@ def test_cold_and_warm_are_told_apart() -> None:
             super().unload(deployment)
             self.loaded = False
 
-        def converse(self, deployment: str, record: object, sampling: Sampling) -> Iterator[Delta | Completion]:  # type: ignore[override]
+        def converse(
+            self, deployment: str, record: object, sampling: Sampling, *, caller: str = ""
+        ) -> Iterator[Delta | Completion]:  # type: ignore[override]
             clock.now += 0.1 if self.loaded else 0.6
             self.loaded = True
             yield Delta("S", 1)
@@ -94,6 +97,25 @@ def test_a_backend_that_cannot_be_made_cold_says_so() -> None:
     assert "cold not measured" in found.note
     assert found.warm_first_token is not None
     assert found.warm_first_token.n == 3
+
+
+def test_timed_answers_are_cut() -> None:
+    asked: list[int] = []
+
+    class Counting(FakeBackend):
+        def converse(
+            self, deployment: str, record: object, sampling: Sampling, *, caller: str = ""
+        ) -> Iterator[Delta | Completion]:  # type: ignore[override]
+            asked.append(sampling.max_tokens)
+            yield Completion("S", 8, 6, 0, "end_turn", 0.0, 0.0)
+
+    found = measure_latency(Counting(GOLD), "base", [record("s", "q")], Sampling(max_tokens=256), LatencyPlan(0, 1))
+    assert asked == [60, 60]
+    assert found.max_tokens == 60
+
+
+def test_the_local_backend_can_be_made_cold() -> None:
+    assert issubclass(LocalBackend, Unloading)
 
 
 def test_median_and_quartiles() -> None:

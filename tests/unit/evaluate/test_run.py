@@ -196,6 +196,8 @@ def test_a_second_run_asks_nothing(project: Project, dataset: Dataset) -> None:
     assert len(first.asked) == 16
     assert second.asked == []
     assert one.model_copy(update={"created": ""}) == two.model_copy(update={"created": ""})
+    assert one.questions[1].result is not None
+    assert one.questions[1].result.rows == [["East"], ["North"]]  # sorted, since nothing asks for an order
 
 
 def test_another_evaluation_takes_the_answers_it_can(project: Project, dataset: Dataset) -> None:
@@ -283,7 +285,7 @@ def test_mistakes_show_before_anything_is_asked(project: Project, dataset: Datas
 
 def test_two_processes_at_once(project: Project, dataset: Dataset) -> None:
     class Nested(FakeBackend):
-        def converse_batch(self, *arguments: object) -> list[object]:  # type: ignore[override]
+        def converse_batch(self, *arguments: object, caller: str = "") -> list[object]:  # type: ignore[override]
             with pytest.raises(BusyError, match="another process"):
                 run(project, dataset, FakeBackend(GOLD), "tuned")
             raise KeyboardInterrupt

@@ -67,6 +67,8 @@ class Latency(Part):
     """Seconds of such a whole call."""
     tokens_per_second: Spread | None
     """Output tokens by the time after the first token."""
+    max_tokens: int
+    """At which the timed answers were cut."""
     note: str = ""
 
 
@@ -155,7 +157,10 @@ class BreakdownRow(Part):
 
 
 class Rows(Part):
-    """The first rows of a result, each cell as text (null: NULL); ``count`` rows there were, more if ``truncated``."""
+    """The first rows of a result, each cell as text (null: NULL), sorted unless the reference orders them.
+
+    There were ``count`` rows, and more if ``truncated``.
+    """
 
     columns: list[str]
     rows: list[list[str | None]]

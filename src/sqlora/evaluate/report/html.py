@@ -121,8 +121,8 @@ def _lines(report: Report) -> Iterator[str]:
         "all or none are right. Differences: paired; p by McNemar's exact test."
     )
     yield (
-        "Time to first token: streamed calls one at a time, median and quartiles; cold: adapter and prefix not in "
-        "memory. Tokens/s: output tokens by the time after the first."
+        "Time to first token: streamed calls one at a time, median and quartiles; cold: the deployment's "
+        "adapter and prefix are not in memory (the base model is). Tokens/s: output tokens by the time after the first."
     )
     chosen = f"temperature {sampling.temperature:g}" if sampling.temperature else "greedily"
     yield f"Answers of at most {sampling.max_tokens} tokens, chosen {chosen}."

@@ -10,14 +10,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from sqlora.evaluate.breakdown import dimensions
+from sqlora.evaluate.breakdown import GroupsOf, dimensions
 from sqlora.evaluate.report.contents import Judged, QuestionResult, Report, Rows
 from sqlora.evaluate.report.element import Html, element, join, sql
 
 
 def section(report: Report) -> Html:
     """Filters and questions."""
-    tokens = {question.index: list(_tokens(question, report)) for question in report.questions}
+    groups = dimensions(report.questions)
+    tokens = {question.index: list(_tokens(question, groups)) for question in report.questions}
     return element(
         "section",
         element("h2", "Questions", id="questions"),
@@ -40,7 +41,7 @@ def _slug(text: str) -> str:
     return re.sub(r"[^\w.]+", "-", text.lower()).strip("-")
 
 
-def _tokens(question: QuestionResult, report: Report) -> Iterator[str]:
+def _tokens(question: QuestionResult, groups: dict[str, GroupsOf]) -> Iterator[str]:
     first, last = question.answers[0], question.answers[-1]
     if question.gold in ("rows", "empty", "null only"):
         if not last.correct:
@@ -51,8 +52,8 @@ def _tokens(question: QuestionResult, report: Report) -> Iterator[str]:
             yield "regression"
     if last.kind:
         yield kind_token(last.kind)
-    for dimension, groups in dimensions(report.questions).items():
-        yield from (group_token(dimension, group) for group in groups(question))
+    for dimension, groups_of in groups.items():
+        yield from (group_token(dimension, group) for group in groups_of(question))
 
 
 def _filters(report: Report, tokens: dict[int, list[str]]) -> Html:

@@ -20,11 +20,12 @@ def measures(report: Report) -> Html:
     ]
     if report.golds.empty or report.golds.null_only:
         rows.append(("accuracy apart", "where the reference gives no row or only NULLs", lambda m: _share(m.trivial)))
-    if any(model.latency for model in report.models):
+    longest = max((model.latency.max_tokens for model in report.models if model.latency), default=0)
+    if longest:
         rows += [
-            ("first token, cold", "nothing of it in memory", lambda m: _time(_timed(m, "cold_first_token"))),
+            ("first token, cold", "adapter and prefix not in memory", lambda m: _time(_timed(m, "cold_first_token"))),
             ("first token, warm", "", lambda m: _time(_timed(m, "warm_first_token"))),
-            ("whole answer, warm", "", lambda m: _time(_timed(m, "warm_total"))),
+            ("whole answer, warm", f"of at most {longest} tokens", lambda m: _time(_timed(m, "warm_total"))),
             ("tokens/s", "after the first", lambda m: _rate(_timed(m, "tokens_per_second"))),
         ]
     rows += [

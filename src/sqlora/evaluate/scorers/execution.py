@@ -7,10 +7,11 @@ equals it even where the query leaves the order of ties open.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from sqlora.errors import DialectError, QueryError, QueryLimitError
+from sqlora.sql.cells import meaning
 from sqlora.sql.compare import compare
 from sqlora.sql.dialect import Dialect
 from sqlora.sql.execute import Database, Limits, ResultSet, run_query
@@ -85,10 +86,10 @@ class Runner:
             return f"unparsed {sql}"
 
 
-def run_gold(sql: str, runner: Runner) -> Gold:
+def run_gold(sql: str, ordered: bool, runner: Runner) -> Gold:
     """Run a reference query and say whether its result can tell right from wrong."""
     try:
-        result = runner.run(sql, keep=True)
+        result = settled(runner.run(sql, keep=True), ordered)
     except (QueryError, QueryLimitError, DialectError) as error:
         return Gold("broken", None, error.message)
     if not result.rows:
@@ -101,7 +102,7 @@ def run_gold(sql: str, runner: Runner) -> Gold:
 def execute(sql: str, gold: Gold, ordered: bool, runner: Runner) -> Execution:
     """Run a valid answer and compare it with the reference's result."""
     try:
-        result = runner.run(sql)
+        result = settled(runner.run(sql), ordered)
     except QueryLimitError as error:
         return Execution(False, False, "limit", error.message)
     except (QueryError, DialectError) as error:
@@ -112,6 +113,17 @@ def execute(sql: str, gold: Gold, ordered: bool, runner: Runner) -> Execution:
     if found.equal:
         return Execution(True, True, "", found.reason, found.columns_permuted, result)
     return Execution(False, True, _kind(gold.result, result, ordered), found.reason, False, result)
+
+
+def settled(result: ResultSet, ordered: bool) -> ResultSet:
+    """The result with its rows sorted by value unless the reference orders them.
+
+    Engines give unordered rows now so, now so; sorted, the same rows stand side by side in the report, and what it
+    says of a difference is the same in every run.
+    """
+    if ordered:
+        return result
+    return replace(result, rows=sorted(result.rows, key=lambda row: [meaning(cell) for cell in row]))
 
 
 def _kind(expected: ResultSet, got: ResultSet, ordered: bool) -> str:

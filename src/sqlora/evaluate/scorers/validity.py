@@ -20,6 +20,9 @@ KIND_OF_FINDING = {
 }
 
 
+SHOWN = 3  # findings in a report
+
+
 @dataclass(frozen=True)
 class Validity:
     """``kind`` and ``detail`` say what is wrong, empty when nothing is."""
@@ -49,4 +52,5 @@ def validity(sql: str, dialect: Dialect, schema: Schema | None) -> Validity:
     # A wrong table makes its columns unknown too: the cause is named before what follows from it.
     order = list(KIND_OF_FINDING)
     first = min(findings, key=lambda finding: order.index(finding.kind))
-    return Validity(KIND_OF_FINDING[first.kind], "; ".join(str(finding) for finding in findings[:3]))
+    said = (finding.message if finding.kind == "syntax" else str(finding) for finding in findings[:SHOWN])
+    return Validity(KIND_OF_FINDING[first.kind], "; ".join(said))
