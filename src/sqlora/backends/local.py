@@ -53,8 +53,8 @@ class LocalBackend:
 
     def close(self) -> None:
         """Let go of the state and of attached workers, which stop at their next step."""
-        for running in self._workers.values():
-            running.close()
+        for id in list(self._workers):
+            self._let_go(id)
         self.state.close()
 
     def __enter__(self) -> LocalBackend:
@@ -98,8 +98,13 @@ class LocalBackend:
         return self.state.jobs.get(job.id)
 
     def _start(self, id: str, started: worker.Worker) -> None:
+        self._let_go(id)
         if not started.detached:
             self._workers[id] = started
+
+    def _let_go(self, id: str) -> None:
+        if previous := self._workers.pop(id, None):
+            previous.close()
 
     def _spec(self, request: TrainingRequest) -> JobSpec:
         train = self.project.train
@@ -145,7 +150,9 @@ class LocalBackend:
 
     def wait(self, id: str, on_progress: Callable[[Job], None] = lambda job: None) -> Job:
         """Show each change of the job until it has ended. InterruptedRunError when its worker is killed."""
-        return worker.follow(self.state, self.state.jobs.get(id).id, on_progress)
+        job = worker.follow(self.state, self.state.jobs.get(id).id, on_progress)
+        self._let_go(job.id)
+        return job
 
     # models and deployments -----------------------------------------------------------------------------------
 

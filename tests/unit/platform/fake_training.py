@@ -44,15 +44,16 @@ def fake_train(
     on_progress: Callable[[Any], None],
     should_stop: Callable[[], bool],
 ) -> FakeResult:
-    """``spec.recipe``: ``steps``, ``seconds`` a step, ``fail`` or ``die`` at a step."""
-    wanted, checkpoint = spec.recipe, folder / "checkpoint" / "step"
+    """``spec.recipe``: ``steps`` (or a real recipe's epochs), ``seconds`` a step, ``fail`` or ``crash`` at a step."""
+    wanted = {"steps": int(spec.recipe.get("epochs", 3)), **spec.recipe}
+    checkpoint = folder / "checkpoint" / "step"
     checkpoint.parent.mkdir(exist_ok=True)
     step = int(checkpoint.read_text()) if checkpoint.exists() else 0
     on_progress(FakeProgress("loading", 0, wanted["steps"]))
     stopped = False
     while step < wanted["steps"] and not (stopped := should_stop()):
         step += 1
-        time.sleep(wanted.get("seconds", 0.0))
+        time.sleep(wanted.get("seconds", 0.01))
         with (folder / "steps.txt").open("a") as log:
             log.write(f"{os.getpid()} {step}\n")
         if step == wanted.get("fail"):

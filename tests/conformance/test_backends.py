@@ -1,0 +1,153 @@
+"""Every backend through one suite: what `sqlora.backends.base` says and no more."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from sqlora.backends.base import Backend, TrainingRequest
+from sqlora.engines.base import Completion, Delta, Sampling
+from sqlora.errors import ConfigError, ConflictError, NotFoundError, SqloraError
+from sqlora.platform.jobs import Job
+from sqlora.prompting import record
+from sqlora.train.recipe import Recipe
+from tests.conformance.workplace import SYSTEM, add_dataset, open_backend, write_project
+
+QUESTION = record(SYSTEM, "how many regions?")
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> str:
+    return add_dataset(tmp_path).id
+
+
+@pytest.fixture(params=["local"])
+def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Backend]:
+    write_project(tmp_path)
+    local, _ = open_backend(tmp_path)
+    with local:
+        yield local
+
+
+def training(dataset: str, **changes: object) -> TrainingRequest:
+    request = TrainingRequest(dataset, Recipe(epochs=3), model_name="retail")
+    return replace(request, **changes)  # type: ignore[arg-type]
+
+
+def until(backend: Backend, id: str, condition: Callable[[Job], bool], seconds: float = 60.0) -> Job:
+    deadline = time.monotonic() + seconds
+    while not condition(job := backend.job(id)):
+        assert time.monotonic() < deadline, f"waited in vain; last: {job}"
+        time.sleep(0.02)
+    return job
+
+
+def trained(backend: Backend, dataset: str, **changes: object) -> Job:
+    return until(backend, backend.submit_training(training(dataset, **changes)).id, lambda job: job.ended)
+
+
+def answer(backend: Backend, deployment: str) -> Completion:
+    *_, last = backend.converse(deployment, QUESTION)
+    assert isinstance(last, Completion)
+    return last
+
+
+def test_from_dataset_to_answer(backend: Backend, dataset: str) -> None:
+    job = trained(backend, dataset)
+    assert (job.status, job.model_name, job.dataset_id) == ("Completed", "retail", dataset)
+    assert job.model_id is not None
+    deployment = backend.create_deployment("retail", "shop")
+    assert backend.deployment("shop") == backend.deployment(deployment.id) == deployment
+    assert (deployment.status, deployment.model_id) == ("Active", job.model_id)
+    *deltas, last = backend.converse("shop", QUESTION, Sampling(max_tokens=8))
+    assert isinstance(last, Completion)
+    assert "".join(delta.text for delta in deltas if isinstance(delta, Delta)) == last.text
+    assert last.text != answer(backend, "base").text
+
+
+def test_a_batch_is_the_single_answers_in_their_order(backend: Backend) -> None:
+    records = [record(SYSTEM, f"question {number}?") for number in range(5)]
+    alone = []
+    for asked in records:
+        *_, last = backend.converse("base", asked)
+        assert isinstance(last, Completion)
+        alone.append(last.text)
+    assert [completion.text for completion in backend.converse_batch("base", records)] == alone
+    assert backend.converse_batch("base", []) == []
+
+
+def test_a_stopped_job_makes_no_model(backend: Backend, dataset: str) -> None:
+    job = backend.submit_training(training(dataset, recipe=Recipe(epochs=1000)))
+    assert backend.stop(job.id).status in ("Stopping", "Stopped")
+    stopped = until(backend, job.id, lambda job: job.ended)
+    assert (stopped.status, stopped.model_id) == ("Stopped", None)
+    with pytest.raises(ConflictError):
+        backend.stop(job.id)
+    with pytest.raises(NotFoundError):
+        backend.create_deployment("retail")
+
+
+def test_a_model_name_is_promised_once(backend: Backend, dataset: str) -> None:
+    running = backend.submit_training(training(dataset, recipe=Recipe(epochs=1000)))
+    with pytest.raises(ConflictError, match="'retail'"):
+        backend.submit_training(training(dataset))
+    backend.stop(running.id)
+    until(backend, running.id, lambda job: job.ended)
+
+
+def test_what_a_backend_cannot_train_is_refused_before_it_costs_anything(backend: Backend, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"7 training records; it takes (at least )?8"):
+        backend.submit_training(training(add_dataset(tmp_path, count=7).id))
+    with pytest.raises(NotFoundError, match="no dataset"):
+        backend.submit_training(training("nowhere00000"))
+
+
+def test_the_same_deployment_twice_is_one(backend: Backend, dataset: str) -> None:
+    trained(backend, dataset)
+    trained(backend, dataset, model_name="other")
+    first = backend.create_deployment("retail", "shop")
+    assert backend.create_deployment("retail", "shop") == first
+    with pytest.raises(ConflictError, match="'shop'"):
+        backend.create_deployment("other", "shop")
+
+
+def test_deleting_goes_from_deployment_to_model(backend: Backend, dataset: str) -> None:
+    trained(backend, dataset)
+    backend.create_deployment("retail", "shop")
+    answer(backend, "shop")
+    with pytest.raises(ConflictError, match="is deployed as shop"):
+        backend.delete_model("retail")
+    backend.delete_deployment("shop")
+    with pytest.raises(NotFoundError):
+        backend.deployment("shop")
+    with pytest.raises(NotFoundError):
+        answer(backend, "shop")
+    backend.delete_model("retail")
+    with pytest.raises(NotFoundError):
+        backend.create_deployment("retail", "shop")
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda backend: backend.job("nowhere"),
+        lambda backend: backend.stop("nowhere"),
+        lambda backend: backend.create_deployment("nowhere"),
+        lambda backend: backend.deployment("nowhere"),
+        lambda backend: backend.delete_deployment("nowhere"),
+        lambda backend: backend.delete_model("nowhere"),
+        lambda backend: list(backend.converse("nowhere", QUESTION)),
+        lambda backend: backend.converse_batch("nowhere", [QUESTION]),
+    ],
+)
+def test_what_is_not_there_is_not_found_and_says_what_to_do(
+    backend: Backend, call: Callable[[Backend], object]
+) -> None:
+    with pytest.raises(NotFoundError, match="nowhere") as caught:
+        call(backend)
+    assert isinstance(caught.value, SqloraError)
+    assert caught.value.next_step
