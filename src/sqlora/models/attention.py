@@ -258,4 +258,4 @@ def use_shared_prefix(model: PreTrainedModel) -> None:
         for name, child in list(parent.named_children()):
             epsilon = getattr(child, "variance_epsilon", None)
             if type(child).__name__.endswith("RMSNorm") and epsilon is not None:
-                setattr(parent, name, FusedNorm(child.weight, epsilon))  # type: ignore[arg-type]
+                setattr(parent, name, FusedNorm(child.weight, epsilon))

@@ -161,8 +161,12 @@ def test_an_adapter_that_is_not_loaded_or_does_not_fit_is_refused(engine: TorchE
     with pytest.raises(NotFoundError, match="three"):
         engine.generate([request("q", "three")])
     wrong = {"base_model.model.model.layers.0.self_attn.x_proj.lora_A.weight": torch.zeros(4, 32)}
-    with pytest.raises(ModelError):
+
+    def save_and_load() -> None:
         save_adapter(tmp_path / "wrong", wrong, CONFIG, {"base_model": "tiny"})
         engine.load_adapter("wrong", tmp_path / "wrong")
+
+    with pytest.raises(ModelError):
+        save_and_load()
     engine.unload_adapter("one")
     assert engine.adapters() == ("two",)
