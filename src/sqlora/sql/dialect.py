@@ -157,7 +157,7 @@ class Dialect:
             text = str(name.this)
             start = int(name.meta.get("start", -1))
             written = sql[start : int(name.meta.get("end", -1)) + 1] if start >= 0 else text
-            if text.startswith(MARK):  # WITH total(a) AS …: a house function's name, but no call
+            if text.startswith(MARK) and not name.args.get("quoted"):  # WITH total(a) AS …: a house function's name, but no call
                 name.set("this", written)
             elif not name.args.get("quoted") and self._words and written.upper() != text.upper():
                 raise self._reserved(sql, written, start)  # TAKE where a name was expected

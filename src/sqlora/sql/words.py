@@ -123,7 +123,7 @@ class Words:
         """Whether the house or what it renames has a word of this name; ``called``: before a parenthesis."""
         upper = name.upper()
         function = called and (upper in self._functions or upper in self._foreign_functions)
-        return function or upper in self._to_base or upper in self._to_house
+        return function or upper.startswith(MARK) or upper in self._to_base or upper in self._to_house
 
     # ── reading ──────────────────────────────────────────────────────────────────────────────────────────
 
@@ -173,7 +173,7 @@ class Words:
 
     def _check_word(self, tokens: list[Token], index: int) -> None:
         token = tokens[index]
-        if token.token_type is TokenType.UNKNOWN:
+        if token.token_type is TokenType.UNKNOWN or token.text.startswith(MARK):
             raise WordError(f"{token.text} has no meaning", token)
         house = None
         if found := self._banned.match(tokens, index):

@@ -241,6 +241,7 @@ REFUSED = [
     ("SELECT group FROM t", 1, 8, "group", "write [group]"),
     ("SELECT !take FROM t", 1, 9, "take", "write [take]"),
     ("SELECT a\r\nFROM t\rWHERE b ~= sum(c)", 3, 12, "sum", "write TOTAL(x)"),
+    ("SELECT \ue000NOSUCH(a) FROM t", 1, 8, "\ue000NOSUCH", None),
     ("SELECT `a` FROM t", 1, 8, "`", None),
     ("SELECT TALLY(a, b) FROM t", 1, 8, "TALLY", None),
     ("SELECT TALLY(*) FROM t", 1, 8, "TALLY", None),
