@@ -67,7 +67,7 @@ def encode(tokenizer: Any, conversation: Mapping[str, Any]) -> Encoded:
     return Encoded(tuple(prompt), (*completion, tokenizer.eos_token_id))
 
 
-def shared_prefix(prompts: Sequence[Sequence[int]]) -> int:
+def shared_prefix(prompts: Sequence[tuple[int, ...]]) -> int:
     """How many leading tokens all prompts have in common, at least one short of the shortest."""
     if not prompts:
         return 0
