@@ -157,11 +157,12 @@ class Dialect:
             text = str(name.this)
             start = int(name.meta.get("start", -1))
             written = sql[start : int(name.meta.get("end", -1)) + 1] if start >= 0 else text
-            if text.startswith(MARK) and not name.args.get("quoted"):  # WITH total(a) AS …: a house function's name, but no call
-                name.set("this", written)
-            elif not name.args.get("quoted") and self._words and written.upper() != text.upper():
+            quoted = bool(name.args.get("quoted"))
+            if not quoted and text.startswith(MARK):
+                name.set("this", written)  # WITH total(a) AS …: the name of a house function, but no call of it
+            elif not quoted and self._words and written.upper() != text.upper():
                 raise self._reserved(sql, written, start)  # TAKE where a name was expected
-            elif name.args.get("quoted"):
+            elif quoted:
                 if folds and not needs_quotes(text, base):
                     name.set("quoted", False)
             elif text.lower() in _ALWAYS_QUOTED and text.lower() in self._base.generator_class.RESERVED_KEYWORDS:
