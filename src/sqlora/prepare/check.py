@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import Any, cast
 
 from sqlora.errors import DialectError, QueryError, QueryLimitError
 from sqlora.prepare.examples import Candidate, Example, Rejection
@@ -36,6 +37,20 @@ def forbidden_in(text: str) -> str | None:
     """The first text in ``text`` that Bedrock refuses in training data, else None."""
     lowered = text.lower()
     return next((word for word in FORBIDDEN if word in lowered), None)
+
+
+class _ReadOnce:
+    """A dialect for one check, which keeps the trees that it parses: parsing is most of the work of a check."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        self.name, self.spec, self.base = dialect.name, dialect.spec, dialect.base
+        self.trees: list[Any] = []
+        self._dialect = dialect
+
+    def parse_any(self, sql: str) -> list[Any]:
+        """As `Dialect.parse_any`."""
+        self.trees = list(self._dialect.parse_any(sql))
+        return self.trees
 
 
 @dataclass(frozen=True)
@@ -96,12 +111,14 @@ class Checker:
     def _examine(self, candidate: Candidate, schema: Schema) -> Verdict:
         sql = candidate.example.sql
         try:
-            tree = self.dialect.parse(sql)
+            once = _ReadOnce(self.dialect)
+            if findings := check(sql, cast(Dialect, once), schema):
+                return Verdict(findings[0].kind, "; ".join(finding.message for finding in findings))
+            tree = once.trees[0]
+            normal = sql if candidate.normal else self.dialect.generate(tree)
         except DialectError as error:
             return Verdict("syntax", error.message.splitlines()[0])
-        if findings := check(sql, self.dialect, schema):
-            return Verdict(findings[0].kind, "; ".join(finding.message for finding in findings))
-        good = Verdict("", "", self.dialect.generate(tree), structure(tree))
+        good = Verdict("", "", normal, structure(tree))
         if not candidate.run or self.database is None:
             return good
         # The query was checked above, so it goes to the engine directly: what `run_query` would do, without

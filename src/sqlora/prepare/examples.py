@@ -37,7 +37,7 @@ class Candidate:
     """An example as a source gives it, before it is checked.
 
     ``origin`` is where it stands (``questions.jsonl line 3``). ``schema`` is the example's own schema, else it is
-    the project's. ``run`` is false where there is no database to run it on; ``needs_rows`` is true where an empty
+    the project's. ``normal`` is true where the SQL is in the dialect's normal form already. ``run`` is false where there is no database to run it on; ``needs_rows`` is true where an empty
     answer shows that the pair is poor, as it does when nobody meant it.
     """
 
@@ -46,6 +46,7 @@ class Candidate:
     schema: Schema | None = None
     run: bool = True
     needs_rows: bool = False
+    normal: bool = False
 
 
 @dataclass(frozen=True)

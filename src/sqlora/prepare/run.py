@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
@@ -49,7 +48,7 @@ def prepare_dataset(project: Project, progress: ReportProgress | None = None, *,
         system = _system(project, schema)
         gathering = Gathering(Checker(dialect, schema, database), report)
         for index, candidates in _in_order(project, gathering.checker):
-            gathering.gather(_name(index, project.sources[index]), candidates, project.sources[index])
+            gathering.gather(_name(project, index), candidates, project.sources[index])
     section = project.prepare
     examples, leaks = split_examples(gathering.examples, section.validation_share, section.test_share, section.seed)
     gathering.rejections += leaks
@@ -74,8 +73,13 @@ def _system(project: Project, schema: Schema | None) -> str:
     return system
 
 
-def _name(index: int, source: SourceSection) -> str:
-    return source.path.name if source.path else f"{source.kind} {index + 1}"
+def _name(project: Project, index: int) -> str:
+    """The source's file as the project file writes it, or what makes the examples and its place among the sources."""
+    source = project.sources[index]
+    if source.path is None:
+        return f"{source.kind} {index + 1}"
+    inside = source.path.is_relative_to(project.folder)
+    return str(source.path.relative_to(project.folder) if inside else source.path)
 
 
 def _in_order(project: Project, checker: Checker) -> Iterator[tuple[int, Iterable[Candidate | Rejection]]]:
@@ -88,6 +92,7 @@ def _in_order(project: Project, checker: Checker) -> Iterator[tuple[int, Iterabl
 def _candidates(
     project: Project, index: int, source: SourceSection, checker: Checker
 ) -> Iterable[Candidate | Rejection]:
+    name = _name(project, index)
     if source.kind == "synthesize":
         from sqlora.prepare.sources.synthesize import synthesize
 
@@ -100,13 +105,13 @@ def _candidates(
             glossary=source.glossary,
             seed=source.seed,
             split=source.split,
-            name=_name(index, source),
+            name=name,
         )
     assert source.path is not None  # `SourceSection` has checked it
     if source.kind == "pairs":
-        return read_pairs(source.path, source.split)
+        return read_pairs(source.path, name, source.split)
     style = project.prepare.schema_style
-    return read_sql_create_context(source.path, checker.dialect, source.split, source.count, source.seed, style)
+    return read_sql_create_context(source.path, name, checker.dialect, source.split, source.count, source.seed, style)
 
 
 @dataclass
@@ -186,7 +191,7 @@ def _card(
     return {
         "project": project.name,
         "dialect": project.dialect().name,
-        "schema_sha256": hashlib.sha256(schema.to_ddl().encode()).hexdigest() if schema else None,
+        "schema": schema.hash if schema else None,
         "schema_style": project.prepare.schema_style,
         "seed": project.prepare.seed,
         "splits": {split: len(members) for split, members in splits.items()},

@@ -53,9 +53,10 @@ def _draw(free: Counter[str], shares: dict[Split, float], seed: int) -> dict[str
     total, drawn = free.total(), dict[str, Split]()
     for split, share in shares.items():
         wanted = round(share * total)
+        # A template larger than half of what is wanted would make the split one question in many wordings.
+        largest = max(1, wanted // 2)
         for template in templates:
-            # A template as large as half of what is wanted would make the split one question in many wordings.
-            if wanted > 0 and template not in drawn and free[template] <= max(1, wanted // 2):
+            if wanted > 0 and template not in drawn and free[template] <= min(largest, 2 * wanted):
                 drawn[template] = split
                 wanted -= free[template]
     return drawn

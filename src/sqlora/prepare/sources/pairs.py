@@ -18,8 +18,8 @@ from sqlora.prepare.examples import Candidate, Example, Split
 FIELDS = ("question", "sql")
 
 
-def read_pairs(path: Path, split: Split | None = None) -> Iterator[Candidate]:
-    """The pairs of ``path`` (.jsonl, .ndjson or .csv); DatasetError names file and line of a malformed one."""
+def read_pairs(path: Path, name: str, split: Split | None = None) -> Iterator[Candidate]:
+    """The pairs of ``path`` (.jsonl, .ndjson or .csv), their source called ``name``; DatasetError names file and line of a malformed one."""
     rows = _read_csv(path) if path.suffix.lower() == ".csv" else _read_json_lines(path)
     for line, row in rows:
         for field in FIELDS:
@@ -27,8 +27,8 @@ def read_pairs(path: Path, split: Split | None = None) -> Iterator[Candidate]:
                 found = ", ".join(map(str, row)) or "nothing"
                 problem = f"needs a text named {field!r}; it has {found}"
                 _fail(path, line, problem, f"give every pair a {FIELDS[0]} and a {FIELDS[1]}")
-        example = Example(row["question"].strip(), row["sql"].strip(), path.name, split, tags=_tags(row))
-        yield Candidate(example, f"{path.name} line {line}")
+        example = Example(row["question"].strip(), row["sql"].strip(), name, split, tags=_tags(row))
+        yield Candidate(example, f"{name} line {line}")
 
 
 def _tags(row: dict[str, Any]) -> tuple[str, ...]:

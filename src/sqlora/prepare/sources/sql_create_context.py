@@ -31,6 +31,7 @@ FIELDS = ("question", "context", "answer")
 
 def read_sql_create_context(
     path: Path,
+    name: str,
     dialect: Dialect,
     split: Split | None = None,
     count: int | None = None,
@@ -49,8 +50,8 @@ def read_sql_create_context(
         for field in FIELDS:
             if not isinstance(row.get(field), str) or not row[field].strip():
                 _fail(path, line, f"needs a text named {field!r}")
-        example = Example(row["question"].strip(), row["answer"].strip(), path.name, split)
-        origin = f"{path.name} line {line}"
+        example = Example(row["question"].strip(), row["answer"].strip(), name, split)
+        origin = f"{name} line {line}"
         try:
             context = row["context"]
             if context not in schemas:
@@ -63,7 +64,7 @@ def read_sql_create_context(
             yield Rejection("syntax", example, reason, origin)
             continue
         yield Candidate(
-            Example(example.question, sql, path.name, split, system), origin, schema=schema, run=False
+            Example(example.question, sql, name, split, system), origin, schema=schema, run=False
         )
 
 

@@ -17,7 +17,7 @@ from sqlora.errors import DialectError, SqloraError
 from sqlora.prepare.examples import Candidate, Example, Split
 from sqlora.prepare.sources.synthesize.frames import finish
 from sqlora.prepare.sources.synthesize.glossary import load_glossary
-from sqlora.prepare.sources.synthesize.grammar import Draft, Grammar
+from sqlora.prepare.sources.synthesize.grammar import Draft, Grammar, NothingToAskError
 from sqlora.prepare.sources.synthesize.lexicon import Lexicon, build_lexicon
 from sqlora.prepare.sources.synthesize.query import Select
 from sqlora.prepare.sources.synthesize.shapes import SHAPES
@@ -50,7 +50,7 @@ def synthesize(
             in_vain = 0
             question, sql, tags = drawn
             example = Example(question, sql, name, split, tags=tags)
-            yield Candidate(example, f"draw {number} of seed {seed}", needs_rows=True)
+            yield Candidate(example, f"draw {number} of seed {seed}", needs_rows=True, normal=True)
         number += 1
 
 
@@ -58,10 +58,11 @@ def draw(
     lexicon: Lexicon, random: Random, spread: Callable[[Select], list[float]]
 ) -> tuple[str, str, tuple[str, ...]] | None:
     """One question with its SQL in the lexicon's dialect and its tags; None where the draw leads nowhere."""
-    if not lexicon.entities and not lexicon.measures:
-        return None
     shape = random.choices([shape for shape, _ in SHAPES], [weight for _, weight in SHAPES])[0]
-    drawn = shape(Grammar(lexicon, random, spread)) if lexicon.entities else None
+    try:
+        drawn = shape(Grammar(lexicon, random, spread))
+    except NothingToAskError:
+        return None
     if drawn is None:
         return None
     question = finish(drawn.question, random)

@@ -34,7 +34,7 @@ class Filter:
 def draw_filter(
     lexicon: Lexicon, table: str, random: Random, afar: bool = False, avoid: Iterable[str] = ()
 ) -> Filter | None:
-    """A filter on ``table`` that says nothing about the columns ``avoid``; ``afar`` for another table's measure."""
+    """A filter on ``table`` that says nothing about the columns ``avoid``; ``afar`` for another table's rows."""
     avoided = set(avoid)
     choices: list[tuple[NamedFilter | ColumnWords, float]] = []
     for named in lexicon.filters.get(table, ()):
@@ -49,7 +49,10 @@ def draw_filter(
     chosen = random.choices([choice for choice, _ in choices], [weight for _, weight in choices])[0]
     if isinstance(chosen, NamedFilter):
         return Filter(table, chosen.condition, chosen.said, frozenset(_columns(chosen.condition)))
-    drawn = _DRAW[chosen.kind](lexicon, chosen, random)
+    if chosen.kind == "name" and not afar:
+        drawn = contains(chosen, random)  # "stores called Leeds Kirkgate" is no question; a part of a name is
+    else:
+        drawn = _DRAW[chosen.kind](lexicon, chosen, random)
     if drawn is None:
         return None
     condition, said = drawn
@@ -58,7 +61,7 @@ def draw_filter(
 
 # How often a column of each kind is filtered on, from its own table and from afar.
 _KINDS = {"category": 3.0, "number": 1.6, "date": 1.5, "flag": 2.0, "text": 0.7, "name": 0.8, "key": 0.0, "hidden": 0.0}
-_KINDS_AFAR = {"category": 3.0, "number": 0.5, "date": 0.4, "flag": 1.5, "text": 0.3, "name": 2.2, "key": 0.0, "hidden": 0.0}
+_KINDS_AFAR = {"category": 3.0, "number": 0.4, "date": 0.05, "flag": 1.5, "text": 0.3, "name": 2.2, "key": 0.0, "hidden": 0.0}
 
 
 def _columns(condition: exp.Expression) -> set[str]:
@@ -117,7 +120,15 @@ def _category(lexicon: Lexicon, column: ColumnWords, random: Random) -> Drawn:
         condition: exp.Expression = exp.In(this=column.expression.copy(), expressions=[_text(value) for value in chosen])
         # "gold or silver customers" reads well only before the noun or as an object.
         return condition, fill(said, v=joined)
-    if draw < 0.13 and len(values) > 2:
+    if draw < 0.105 and len(values) > 3:
+        chosen = random.sample(values[:30], 2)
+        one, two = (spoken_value(column, value, random) for value in chosen)
+        condition = exp.Not(this=exp.In(this=column.expression.copy(), expressions=[_text(value) for value in chosen]))
+        neither = tuple(f"neither {phrase} nor {two}" for phrase in fill(said, v=one).phrase if phrase.endswith(one))
+        noun = column.nouns[0]
+        return condition, Phrasing(phrase=neither or (f"whose {noun} is neither {one} nor {two}",),
+                                   verb=tuple(f"are {phrase}" for phrase in neither) or (f"have a {noun} other than {one} or {two}",))  # fmt: skip
+    if draw < 0.135 and len(values) > 2:
         value = random.choice(values[:30])
         spoken = spoken_value(column, value, random)
         negative = _negative(said, spoken, column)
@@ -128,8 +139,11 @@ def _category(lexicon: Lexicon, column: ColumnWords, random: Random) -> Drawn:
 
 
 def _negative(said: Phrasing, value: str, column: ColumnWords) -> Phrasing:
-    phrases = tuple(f"not {phrase}" for phrase in fill(said, v=value).phrase if not phrase.startswith(("with ", "whose ")))
-    noun = column.nouns[0]
+    filled, noun = fill(said, v=value), column.nouns[0]
+    if filled.adjective and (column.said.values or not filled.phrase):
+        adjective = filled.adjective[0]
+        return Phrasing(phrase=(f"that are not {adjective}", f"not {adjective}"), verb=(f"are not {adjective}",))
+    phrases = tuple(f"not {phrase}" for phrase in filled.phrase if not phrase.startswith(("with ", "whose ", "that ", "who ")))
     return Phrasing(
         phrase=phrases or (f"whose {noun} is not {value}", f"with a {noun} other than {value}"),
         verb=tuple(f"are {phrase}" for phrase in phrases) or (f"have a {noun} other than {value}",),
@@ -165,7 +179,7 @@ def _number(lexicon: Lexicon, column: ColumnWords, random: Random) -> Drawn:
     unit = f" {random.choice(column.said.unit)}" if column.said.unit and random.random() < 0.5 else ""
     few = column.profile.whole and column.profile.distinct <= 12
     draw = random.random()
-    if (few or column.is_dimension) and draw < 0.6:
+    if (few or column.is_dimension) and (draw < 0.6 or column.is_dimension and not column.said.above):
         value = float(random.choice(column.profile.values))
         given_said = Phrasing(**{way: getattr(column.said, way) for way in Phrasing.model_fields})
         if given_said != Phrasing():
@@ -175,6 +189,8 @@ def _number(lexicon: Lexicon, column: ColumnWords, random: Random) -> Drawn:
         return exp.EQ(this=subject.copy(), expression=_number_literal(value)), fill(said, n=words.number(value))
     low = float(steps[random.randint(2, 18)])
     value = low if few else words.nice(low)
+    if few and value in (float(steps[0]), float(steps[-1])):
+        return None
     if draw > 0.85 and not few:
         high = words.nice(max(float(steps[random.randint(10, 20)]), value * 1.5))
         if high <= value:
@@ -185,6 +201,7 @@ def _number(lexicon: Lexicon, column: ColumnWords, random: Random) -> Drawn:
             verb=(f"have {words.with_article(noun)} between {one} and {two}{unit}",),
         )
         return exp.Between(this=subject.copy(), low=_number_literal(value), high=_number_literal(high)), said
+    unit = unit.removesuffix("s") if value == 1 else unit
     spoken = words.spoken_number(value, random) + unit
     kind, forms, given = random.choices(
         [
@@ -228,18 +245,20 @@ def _date(lexicon: Lexicon, column: ColumnWords, random: Random) -> Drawn:
         condition: exp.Expression = exp.LT(this=column.expression.copy(), expression=limit)
     else:
         period = draw_period(lexicon, column, random)
-        phrase, condition = f"{verb} {period.phrase}", period.condition
+        head, _, rest = period.phrase.partition(" ")
+        phrase, condition = f"{verb} {f'in {rest}' if head in ('for', 'over') else period.phrase}", period.condition
     pronoun = "who" if person else "that"
     if verb.startswith(("with ", "whose ")):
         return condition, Phrasing(phrase=(phrase,), verb=(phrase.replace("with", "have", 1),))
-    phrases = (phrase, f"{pronoun} {'' if _finite(verb, person) else 'were '}{phrase}")
-    return condition, Phrasing(phrase=phrases, verb=(phrase if _finite(verb, person) else f"were {phrase}",))
+    if _finite(verb):
+        return condition, Phrasing(phrase=(f"{pronoun} {phrase}",), verb=(phrase,))
+    return condition, Phrasing(phrase=(phrase, f"{pronoun} were {phrase}"), verb=(f"were {phrase}",))
 
 
-def _finite(verb: str, person: bool) -> bool:
+def _finite(verb: str) -> bool:
     """Whether the verb can stand alone: people "joined", shops "were opened"."""
     return verb.split()[0] not in ("hired", "launched", "opened", "introduced", "placed", "counted", "created", "made",
-                                   "closed", "shut", "taken", "listed", "issued", "added", "registered", "recruited",
+                                   "closed", "shut", "taken", "listed", "issued", "added", "recruited",
                                    "ordered", "employed", "refunded", "returned", "signed", "founded")  # fmt: skip
 
 
@@ -278,7 +297,14 @@ def contains(column: ColumnWords, random: Random) -> Drawn:
     if draw < 0.7:
         pattern = f"%{spoken.strip(_QUOTES)}%"
         phrases = (f"with {spoken} in the {noun}", f"whose {noun} contains {spoken}", f"with {spoken} in their {noun}")
-        verbs = (f"have {spoken} in the {noun}", f"contain {spoken} in their {noun}")
+        verbs = (f"have {spoken} in the {noun}", f"have {spoken} in their {noun}")
+        other = random.choice(parts)
+        if random.random() < 0.08 and other != part:
+            both = exp.or_(*(exp.ILike(this=column.expression.copy(), expression=_text(f"%{each}%")) for each in (part, other)))
+            return exp.Paren(this=both), Phrasing(phrase=(f"with {part} or {other} in the {noun}",), verb=(f"have {part} or {other} in the {noun}",))
+        if column.kind == "name" and random.random() < 0.35:
+            phrases = (f"called {spoken}", f"named {spoken}")
+            verbs = (f"are called {spoken}",)
     elif draw < 0.88:
         starts = [str(value).split()[0] for value in column.profile.values if str(value).split()]
         part = random.choice(starts)
@@ -296,7 +322,7 @@ def contains(column: ColumnWords, random: Random) -> Drawn:
 
 def _name(lexicon: Lexicon, column: ColumnWords, random: Random) -> Drawn:
     """One row by its name, or some by a part of it."""
-    if random.random() < 0.25 and (drawn := contains(column, random)):
+    if random.random() < 0.07 and (drawn := contains(column, random)):
         return drawn
     value = random.choice(column.profile.values)
     return exp.EQ(this=column.expression.copy(), expression=_text(value)), named(lexicon, column, value, random)

@@ -53,7 +53,7 @@ def ask_how_many(g: Grammar, noun: str, period: Period | None, predicate: str | 
     forms = [
         (f"how many {noun} {'were there' if time else 'are there'} {time}?", 2.0),
         (f"how many {noun} {time}?", 1.6),
-        (f"how many {noun} {'did' if time else 'do'} we have {time}?", 1.8),
+        (f"how many {noun} {'did' if time else 'do'} we have {time}?", 1.8 if len(noun.split()) <= 4 else 0.3),
         (f"number of {noun} {time}", 1.3),
         (f"what {'was' if time else 'is'} the number of {noun} {time}?", 0.7),
         (f"count {g.pick('the ', 'all ', '')}{noun} {time}", 0.9),

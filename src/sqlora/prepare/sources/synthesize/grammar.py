@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from random import Random
@@ -18,6 +19,10 @@ from sqlora.prepare.sources.synthesize.query import Select
 T = TypeVar("T")
 
 _PREPOSITIONS = ("in ", "from ", "at ", "of ", "on ", "under ", "not ", "without ", "between ", "by ", "below ", "above ")
+
+
+class NothingToAskError(Exception):
+    """A draw leads nowhere: the schema has no table, column or measure for it. Another draw may."""
 
 
 @dataclass(frozen=True)
@@ -60,14 +65,16 @@ class Grammar:
 
     def pick(self, *options: str) -> str:
         """One of the options, the first ones a little more often."""
-        return self.random.choices(options, [1 / (1 + place * 0.25) for place in range(len(options))])[0]
+        return self.random.choices(options, [1 / (1 + place * 0.4) for place in range(len(options))])[0]
 
     def chance(self, share: float) -> bool:
         """True in this share of the draws."""
         return self.random.random() < share
 
     def weighted(self, items: Sequence[T], weight: Callable[[T], float]) -> T:
-        """One of the items by its weight."""
+        """One of the items by its weight; NothingToAskError when none has any."""
+        if not sum(map(weight, items)):
+            raise NothingToAskError
         return self.random.choices(items, [weight(item) for item in items])[0]
 
     # -------------------------------------------------------------------------------- populations
@@ -76,10 +83,17 @@ class Grammar:
         """A table whose rows have names."""
         return self.weighted(self.lexicon.entities, lambda table: table.weight)
 
-    def filters(self, root: str, count: int, avoid: Sequence[str] = (), afar: bool = False) -> list[Filter]:
-        """Up to ``count`` filters on ``root`` and what its rows belong to, each about something else."""
+    def filters(
+        self, root: str, count: int, avoid: Sequence[str] = (), afar: bool = False, listed: bool = False
+    ) -> list[Filter]:
+        """Up to ``count`` filters on ``root`` and what its rows belong to, each about something else.
+
+        Where rows are ``listed``, a part of their own name may be looked for.
+        """
         drawn: list[Filter] = []
         about = set(avoid)
+        if not listed and (display := self.lexicon.tables[root].display):
+            about.add(f"{root}.{display}")
         tables = [name for name in self.lexicon.graph.reach(root) if name in self.lexicon.tables]
         for _ in range(count):
             owner = self.weighted(tables, lambda name: self._nearness(root, name))
@@ -89,6 +103,25 @@ class Grammar:
             drawn.append(found)
             about |= found.about
         return drawn
+
+    def filters_for(
+        self, measure: Measure, count: int, period: Period | None = None, dimensions: Sequence[Dimension | None] = ()
+    ) -> list[Filter]:
+        """Filters for a measure that say nothing about its date, nor fix what it is broken down by."""
+        avoid = {f"{node.table}.{node.name}" for each in dimensions if each for one in each.shown for node in one.find_all(exp.Column)}
+        if period:
+            avoid |= {f"{node.table}.{node.name}" for node in period.condition.find_all(exp.Column)}
+        if measure.date:
+            avoid.add(f"{measure.date.table}.{measure.date.name}")
+        found = self.filters(measure.root, count, sorted(avoid))
+        owners = {name.split(".")[0] for name in avoid}
+        return [each for each in found if not self._fixes(each, owners)]
+
+    def _fixes(self, found: Filter, owners: set[str]) -> bool:
+        """Whether it names one row: then what that row belongs to is no breakdown any more."""
+        display = self.lexicon.tables[found.table].display
+        named = isinstance(found.condition, exp.EQ) and found.about == {f"{found.table}.{display}"}
+        return named and bool(owners & set(self.lexicon.graph.reach(found.table)))
 
     def _nearness(self, root: str, name: str) -> float:
         if name == root:
@@ -180,13 +213,13 @@ class Grammar:
                 return f"{adjective} {self.pick('', 'number of ') or 'number of '}{phrase}"
             if self.chance(0.4):
                 return f"number of {phrase}"
-            return f"total {phrase}" if self.chance(0.04) else phrase
+            return phrase
         name = self.random.choice(measure.names)
         before: list[str] = []
         after: list[str] = []
         own = [found for found in filters if found.table == measure.root and self._plain_population(measure)]
         others = [found for found in filters if found not in own]
-        if measure.event or measure.kind == "amount" and own and not measure.of_rows:
+        if measure.event or isinstance(measure.value, exp.Count):
             for found in own:
                 if found.said.phrase:
                     after.append(self.random.choice(found.said.phrase))
@@ -258,7 +291,7 @@ class Grammar:
         call = self.lexicon.functions.call
         # A dimension table's date is an attribute: "stores per year of opening".
         suffix = f" {date.nouns[0]}" if own else ""
-        prefix = f"{date.nouns[0]} " if own else ""
+        prefix = f"{re.sub(r' (date|on|at|day)$', '', date.nouns[0])} " if own else ""
 
         def nouns(*items: str) -> tuple[str, ...]:
             return tuple(f"{prefix}{item}" for item in items)

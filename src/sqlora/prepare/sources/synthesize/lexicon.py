@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -50,6 +51,11 @@ class Measure:
     event: bool = False
 
     @property
+    def ranks(self) -> bool:
+        """Whether things are compared by it: nobody asks for the highest lowest price."""
+        return not isinstance(self.value, (exp.Min, exp.Max))
+
+    @property
     def plural(self) -> bool:
         """Whether it "are" rather than "is"; by its first name."""
         return is_plural(self.names[0])
@@ -59,8 +65,11 @@ def is_plural(name: str) -> bool:
     """``orders`` and ``units sold`` are, ``average hourly wage of cashiers`` is not."""
     if name.split()[0] in ("average", "mean", "highest", "lowest", "number", "total", "count", "share", "sum"):
         return name.split()[0] == "total" and is_plural(name.split(" ", 1)[1]) if " " in name else False
-    head = name.split(" of ")[0].split(" per ")[0].split(" from ")[0]
-    return any(word.endswith("s") and not word.endswith("ss") for word in head.split()[-2:])
+    head = _AFTER_NOUN.split(name)[0]
+    return any(word.endswith("s") and not word.endswith(("ss", "us", "is", "'s")) for word in head.split()[-2:])
+
+
+_AFTER_NOUN = re.compile(r" (?:of|per|from|in|at|by|for|on|with|without|under|who|that|to|broken|split|grouped|paid|via|through|outside) ")
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ class Period:
     phrase: str
     condition: exp.Expression
     adjective: str = ""
+    short: bool = False  # a month or less: no figures per month or year
 
     @property
     def bare(self) -> str:
@@ -110,7 +111,7 @@ class _Draws:
         month = self.some_day().replace(day=1)
         said = words.spoken_month(month, self.random)
         phrase = self.random.choices([f"in {said}", f"during {said}"], [8, 1])[0]
-        return Period(phrase, self._month_is(month), said)
+        return Period(phrase, self._month_is(month), said, short=True)
 
     def _month_is(self, month: datetime.date) -> exp.Expression:
         return exp.EQ(this=self.of("month_start"), expression=day_literal(month))
@@ -163,7 +164,8 @@ class _Draws:
 
     def day(self) -> Period:
         day = self.some_day()
-        return Period(f"on {words.spoken_date(day, self.random)}", exp.EQ(this=self.date.copy(), expression=day_literal(day)))
+        is_day = exp.EQ(this=self.date.copy(), expression=day_literal(day))
+        return Period(f"on {words.spoken_date(day, self.random)}", is_day, short=True)
 
     def between_days(self) -> Period:
         first = self.some_day()
@@ -192,7 +194,7 @@ class _Draws:
                                    [3, 1, 2, 0.6, 0.6, 4, 1, 2, 3, 0.3, 0.6, 0.7])[0]  # fmt: skip
         forms = [f"in the last {days} days", f"over the last {days} days", f"in the past {days} days", f"last {days} days"]
         phrase = self.random.choices(forms, [4, 1.5, 2, 1])[0]
-        return Period(phrase, self._after_shift("add_days", -days))
+        return Period(phrase, self._after_shift("add_days", -days), short=days < 60)
 
     def last_months(self) -> Period:
         months = self.random.choices([2, 3, 4, 6, 9, 12, 18, 24], [1, 4, 0.5, 4, 0.6, 2.5, 0.5, 0.8])[0]
@@ -208,12 +210,12 @@ class _Draws:
         start = self.functions.call("month_start", self.functions.today())
         before = self.functions.call("add_months", start, integer(-1))
         phrase = self.random.choices(["last month", "in the previous month", "in the last month"], [6, 1, 0])[0]
-        return Period(phrase, exp.EQ(this=self.of("month_start"), expression=before), "last month's")
+        return Period(phrase, exp.EQ(this=self.of("month_start"), expression=before), "last month's", short=True)
 
     def this_month(self) -> Period:
         start = self.functions.call("month_start", self.functions.today())
         phrase = self.random.choices(["this month", "in the current month", "so far this month"], [6, 1, 1])[0]
-        return Period(phrase, exp.EQ(this=self.of("month_start"), expression=start), "this month's")
+        return Period(phrase, exp.EQ(this=self.of("month_start"), expression=start), "this month's", short=True)
 
     def _relative(self, role: str, back: int) -> exp.Expression:
         now = self.functions.call(role, self.functions.today())
@@ -229,8 +231,8 @@ class _Draws:
 
     def today_or_yesterday(self) -> Period:
         if self.random.random() < 0.5:
-            return Period("today", exp.EQ(this=self.date.copy(), expression=self.functions.today()), "today's")
-        return Period("yesterday", exp.EQ(this=self.date.copy(), expression=self.functions.shifted("add_days", -1)), "yesterday's")
+            return Period("today", exp.EQ(this=self.date.copy(), expression=self.functions.today()), "today's", short=True)
+        return Period("yesterday", exp.EQ(this=self.date.copy(), expression=self.functions.shifted("add_days", -1)), "yesterday's", short=True)
 
     # -------------------------------------------------------------------------------------- fiscal
 

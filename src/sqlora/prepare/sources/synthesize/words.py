@@ -34,7 +34,9 @@ def plural(noun: str) -> str:
 
 
 def with_article(noun: str) -> str:
-    """``email`` → ``an email``."""
+    """``email`` → ``an email``; a plural as it is."""
+    if noun.split(" of ")[0].endswith("s") and not noun.split(" of ")[0].endswith(("ss", "us", "is")):
+        return noun
     vowel = noun[:1].lower() in "aeio" or re.match(r"u(n[^i]|[^ns])", noun.lower()) is not None
     return f"{'an' if vowel else 'a'} {noun}"
 

@@ -49,8 +49,7 @@ def share(g: Grammar) -> Draft | None:
         return None
     dimension = g.dimension(measure) if g.chance(0.3) else None
     period = g.period(measure.date, 0.45)
-    avoid = sorted((dimension.columns if dimension else frozenset()) | period_columns(period))
-    filters = g.filters(measure.root, 1, avoid)
+    filters = g.filters_for(measure, 1, period, [dimension])
     if not filters or not g.fits(measure, tables_of(filters, dimension)):
         return None
     found = filters[0]
@@ -102,7 +101,7 @@ def share_breakdown(g: Grammar) -> Draft | None:
     if measure is None or dimension is None or len(dimension.shown) > 1:
         return None
     period = g.period(measure.date, 0.45)
-    filters = g.filters(measure.root, g.random.choices([0, 1], [7, 2])[0], sorted(dimension.columns | period_columns(period)))
+    filters = g.filters_for(measure, g.random.choices([0, 1], [7, 2])[0], period, [dimension])
     if not g.fits(measure, tables_of(filters, dimension)):
         return None
     where = population(g, measure, filters, period)
@@ -112,7 +111,7 @@ def share_breakdown(g: Grammar) -> Draft | None:
     word, percent = _share_words(g)
     value = ratio(measure.value, exp.Subquery(this=total))
     value = _percent(value) if percent else value
-    noun, time, each = g.figure(measure, filters), period.phrase if period else "", g.pick(*dimension.nouns)
+    noun, time, each = g.figure(measure, filters).removeprefix("number of "), period.phrase if period else "", g.pick(*dimension.nouns)
     question = g.pick(
         f"{word} of {noun} {g.pick('by', 'per', 'for each')} {each} {time}", f"what is the {word} of {noun} {time} per {each}?",
         f"what {word} of {noun} {time} does each {each} have?", f"each {each}'s {word} of {noun} {time}",
@@ -131,8 +130,7 @@ def two_periods(g: Grammar) -> Draft | None:
     later, earlier = draw_years(g.lexicon, date, g.random)
     first, second = (earlier, later) if g.chance(0.35) else (later, earlier)
     dimension = g.dimension(measure, times=False) if g.chance(0.72) else None
-    avoid = sorted((dimension.columns if dimension else frozenset()) | period_columns(later))
-    filters = g.filters(measure.root, g.random.choices([0, 1], [6, 3])[0], avoid)
+    filters = g.filters_for(measure, g.random.choices([0, 1], [6, 3])[0], later, [dimension])
     if not g.fits(measure, tables_of(filters, dimension)):
         return None
     figures = [_summed_when(measure, period.condition) for period in (first, second)]
@@ -163,7 +161,7 @@ def change(g: Grammar) -> Draft | None:
         return None
     later, earlier = draw_years(g.lexicon, date, g.random)
     dimension = g.dimension(measure, times=False) if g.chance(0.65) else None
-    filters = g.filters(measure.root, g.random.choices([0, 1], [7, 2])[0], sorted((dimension.columns if dimension else frozenset()) | period_columns(later)))
+    filters = g.filters_for(measure, g.random.choices([0, 1], [7, 2])[0], later, [dimension])
     if not g.fits(measure, tables_of(filters, dimension)):
         return None
     new, old = _summed_when(measure, later.condition), _summed_when(measure, earlier.condition)
@@ -187,12 +185,13 @@ def change(g: Grammar) -> Draft | None:
 
 def two_values(g: Grammar) -> Draft | None:
     """Compare web and app sales: one row for each of the values."""
-    measure = g.measure(lambda each: each.kind != "ratio" or g.chance(0.4))
+    measure = g.measure(lambda each: each.ranks and (each.kind != "ratio" or g.chance(0.5)))
     if measure is None:
         return None
     tables = [name for name in g.lexicon.graph.reach(measure.root) if name in g.lexicon.tables]
     columns = [each for name in tables for each in g.lexicon.of_kind(name, "category", "name") if each.weight > 0 and len(each.profile.values) > 1]
-    columns = [each for each in columns if each.kind != "name" or each.name == g.lexicon.tables[each.table].display]
+    columns = [each for each in columns if each.kind != "name"
+               or each.table != measure.root and each.name == g.lexicon.tables[each.table].display]  # fmt: skip
     if not columns:
         return None
     by: ColumnWords = g.weighted(columns, lambda each: each.weight * (1.5 if each.table == measure.root else 1))
@@ -262,7 +261,7 @@ def per_each(g: Grammar) -> Draft | None:
     if dimension and dimension.table == edge.target:
         return None
     period = g.period(measure.date, 0.45)
-    filters = g.filters(measure.root, g.random.choices([0, 1], [6, 3])[0], sorted((dimension.columns if dimension else frozenset()) | period_columns(period)))
+    filters = g.filters_for(measure, g.random.choices([0, 1], [6, 3])[0], period, [dimension])
     if any(found.table == edge.target and isinstance(found.condition, exp.EQ) for found in filters) or not g.fits(measure, tables_of(filters, dimension)):
         return None
     keys = exp.Count(this=exp.Distinct(expressions=[column(edge.source, edge.columns[0][0])]))
@@ -286,11 +285,18 @@ def union_of_columns(g: Grammar) -> Draft | None:
     if not pairs:
         return None
     left, right = g.random.choice(pairs)
-    one, two = (Select(each.table, (each.expression,)).build(g.lexicon.graph) for each in (left, right))
+    if left.profile.missing or right.profile.missing:
+        return None  # NOT IN over NULLs is empty
+    one, two = (Select(each.table, (each.expression,), tuple(g.standing(each.table, ()))).build(g.lexicon.graph) for each in (left, right))
     if one is None or two is None:
         return None
     first, second = (g.lexicon.tables[each.table].plurals[0] for each in (left, right))
     what = words.plural(min(left.nouns[0], right.nouns[0], key=len))
+    if g.chance(0.4):
+        apart = exp.Not(this=exp.In(this=right.expression.copy(), query=exp.Subquery(this=one)))
+        question = g.pick(f"{what} with {second} but no {first}", f"which {what} have {second} but no {first}?",
+                          f"{what} where we have {second} but not a single {g.lexicon.tables[left.table].nouns[0]}")  # fmt: skip
+        return Draft(question, Select(right.table, (right.expression,), (apart,), distinct=True), ("union", "apart"))
     both = g.chance(0.35)
     question = g.pick(f"all {what} where we have {first} or {second}", f"list every {what} of {first} and {second} once",
                       f"which {what} have {first} or {second}?")  # fmt: skip

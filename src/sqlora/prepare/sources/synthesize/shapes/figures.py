@@ -11,7 +11,7 @@ from sqlora.prepare.sources.synthesize.filters import Filter
 from sqlora.prepare.sources.synthesize.frames import ask_for, ask_how_many
 from sqlora.prepare.sources.synthesize.grammar import Dimension, Draft, Grammar, conditions
 from sqlora.prepare.sources.synthesize.lexicon import Measure, is_plural
-from sqlora.prepare.sources.synthesize.periods import Period, fiscal_year_period
+from sqlora.prepare.sources.synthesize.periods import Period, draw_years, fiscal_year_period
 from sqlora.prepare.sources.synthesize.query import Select
 
 
@@ -50,8 +50,7 @@ def scalar(g: Grammar) -> Draft | None:
     if measure is None:
         return None
     period = g.period(measure.date, 0.6)
-    avoid = sorted(period_columns(period))
-    filters = g.filters(measure.root, g.random.choices([0, 1, 2], [3, 5, 2] if period else [1.5, 6, 3])[0], avoid)
+    filters = g.filters_for(measure, g.random.choices([0, 1, 2], [3, 5, 2] if period else [1.5, 6, 3])[0], period)
     if not g.fits(measure, tables_of(filters)):
         return None
     noun = g.figure(measure, filters)
@@ -67,6 +66,11 @@ def scalar(g: Grammar) -> Draft | None:
         date = measure.date
         done = g.random.choice(date.said.happened) if date and date.said.happened and date.table == measure.root else ""
         return Draft(ask_how_many(g, noun, period, done=done), query, ("figure", "count"))
+    if measure.kind == "count" and not measure.counts_rows and g.chance(0.75):
+        # "products launched in 2025" could ask for a list; "how many" can't.
+        return Draft(ask_how_many(g, noun.removeprefix("number of "), period), query, ("figure", "count"))
+    if measure.kind == "count" and " who " in noun or noun.split()[0] in ("people", "employees"):
+        noun = f"number of {noun.removeprefix('number of ')}"
     return Draft(ask_for(g, noun, period), query, ("figure",))
 
 
@@ -94,14 +98,21 @@ def breakdown_by_two(g: Grammar) -> Draft | None:
     second = g.dimension(measure, first.columns) if first else None
     if first is None or second is None or (first.time and second.time):
         return None
+    if _owner(first) == _owner(second) and (first.table or second.table):
+        return None  # a store has one city: the second says nothing
     return _broken_down(g, measure, [first, second])
 
 
+def _owner(dimension: Dimension) -> str:
+    return next(iter(dimension.columns)).split(".")[0]
+
+
 def _broken_down(g: Grammar, measure: Measure, dimensions: list[Dimension]) -> Draft | None:
-    period = g.period(measure.date, 0.15 if any(each.time for each in dimensions) else 0.5)
-    shown = frozenset().union(*(each.columns for each in dimensions))
-    avoid = sorted(shown | period_columns(period))
-    filters = g.filters(measure.root, g.random.choices([0, 1, 2], [5, 4, 0.6])[0], avoid)
+    over_time = any(each.time for each in dimensions)
+    period = g.period(measure.date, 0.3 if over_time else 0.5)
+    if period and over_time and (period.short or not any(each.adjectives for each in dimensions)):
+        period = None  # a month has one month
+    filters = g.filters_for(measure, g.random.choices([0, 1, 2], [5, 4, 0.6])[0], period, dimensions)
     if not g.fits(measure, tables_of(filters, *dimensions)):
         return None
     adjective = ""
@@ -192,12 +203,11 @@ def two_figures(g: Grammar) -> Draft | None:
         return None
     dimension = g.dimension(first) if g.chance(0.75) else None
     period = g.period(first.date, 0.5)
-    avoid = sorted((dimension.columns if dimension else frozenset()) | period_columns(period))
-    filters = g.filters(first.root, g.random.choices([0, 1], [5, 3])[0], avoid)
+    filters = g.filters_for(first, g.random.choices([0, 1], [5, 3])[0], period, [dimension])
     tables = tables_of(filters, dimension)
     if not g.fits(first, tables) or not g.fits(second, tables):
         return None
-    names = [g.figure(each) if each.counts_rows else g.random.choice(each.names) for each in (first, second)]
+    names = [g.random.choice([name for name in each.names if name.startswith("number") or not each.counts_rows]) for each in (first, second)]
     if any(each.of_rows for each in (first, second)) or names[0] == names[1]:
         return None
     also = g.pick("and", "and", "as well as", "and also", "together with")
@@ -215,14 +225,14 @@ def two_figures(g: Grammar) -> Draft | None:
 
 def having(g: Grammar) -> Draft | None:
     """Stores with sales over 10,000 in 2025: the name alone."""
-    measure = g.measure(lambda each: each.kind in ("amount", "count") or g.chance(0.3))
+    measure = g.measure(lambda each: each.kind in ("amount", "count") or each.ranks and g.chance(0.3))
     if measure is None:
         return None
-    dimension = g.dimension(measure, entities_only=g.chance(0.8), times=False)
+    dimension = g.dimension(measure, entities_only=g.chance(0.65), times=False)
     if dimension is None:
         return None
     period = g.period(measure.date, 0.5)
-    filters = g.filters(measure.root, g.random.choices([0, 1], [6, 2])[0], sorted(dimension.columns | period_columns(period)))
+    filters = g.filters_for(measure, g.random.choices([0, 1], [6, 2])[0], period, [dimension])
     if not g.fits(measure, tables_of(filters, dimension)):
         return None
     values = g.spread(Select(measure.root, (measure.value,), population(g, measure, filters, period), dimension.shown))
@@ -247,8 +257,36 @@ def having(g: Grammar) -> Draft | None:
          (f"{g.pick('please list', 'could you list', 'can you show me')} the {plural} with {spoken} {time}", 0.8)],
         lambda form: form[1],
     )[0]  # fmt: skip
-    query = Select(measure.root, dimension.shown, population(g, measure, filters, period), dimension.shown, (condition,))
+    shown: tuple[exp.Expression, ...] = dimension.shown
+    if g.chance(0.12):
+        shown = (*shown, measure.value)
+        question = question.rstrip("?") + g.pick(", and how much" if measure.kind != "count" else ", and how many",
+                                                 ", with the figure", ", and the figure for each")  # fmt: skip
+    query = Select(measure.root, shown, population(g, measure, filters, period), dimension.shown, (condition,))
     return Draft(question, query, ("having",))
+
+
+def grew(g: Grammar) -> Draft | None:
+    """Categories that sold less in FY2026 than in FY2025: two periods compared in HAVING."""
+    measure = g.measure(lambda each: each.date is not None and isinstance(each.value, exp.Sum) and each.where is None)
+    dimension = g.dimension(measure, entities_only=g.chance(0.8), times=False) if measure else None
+    if measure is None or measure.date is None or dimension is None or not g.fits(measure, tables_of(dimension)):
+        return None
+    later, earlier = draw_years(g.lexicon, measure.date, g.random)
+    new, old = (exp.Sum(this=exp.Case(ifs=[exp.If(this=each.condition.copy(), true=measure.value.this.copy())])) for each in (later, earlier))
+    more = g.chance(0.5)
+    condition = (exp.GT if more else exp.LT)(this=new, expression=old)
+    plural, noun = words.plural(g.pick(*dimension.nouns)), g.figure(measure)
+    word = g.pick("more", "higher") if more else g.pick("less", "lower")
+    if word in ("more", "less"):
+        question = g.pick(f"which {plural} had {word} {noun} in {later.phrase} than in {earlier.phrase}?",
+                          f"{plural} with {word} {noun} in {later.phrase} than in {earlier.phrase}")  # fmt: skip
+    else:
+        question = g.pick(f"{plural} whose {noun} in {later.phrase} {'were' if measure.plural else 'was'} {word} than in {earlier.phrase}",
+                          f"which {plural} had {word} {noun} in {later.phrase} than in {earlier.phrase}?",
+                          f"{plural} whose {noun} {'rose' if more else 'fell'} from {earlier.phrase} to {later.phrase}")  # fmt: skip
+    query = Select(measure.root, dimension.shown, population(g, measure, [], None), dimension.shown, (condition,))
+    return Draft(question, query, ("having", "periods"))
 
 
 def compared(g: Grammar, measure: Measure, noun: str, amount: str, more: bool, inclusive: bool) -> str:
@@ -295,7 +333,7 @@ def extremes(g: Grammar) -> Draft | None:
     measure = g.measure(lambda each: isinstance(each.value, exp.Avg) and isinstance(each.value.this, exp.Column))
     if measure is None:
         return None
-    filters = g.filters(measure.root, g.random.choices([0, 1, 2], [2, 5, 1])[0])
+    filters = g.filters_for(measure, g.random.choices([0, 1, 2], [2, 5, 1])[0], None)
     dimension = g.dimension(measure, tables_of_columns(filters)) if g.chance(0.35) else None
     if not g.fits(measure, tables_of(filters, dimension)):
         return None
@@ -322,7 +360,7 @@ def by_quarter(g: Grammar) -> Draft | None:
     if measure is None or measure.date is None or not functions.has("fiscal_quarter"):
         return None
     period = fiscal_year_period(g.lexicon, measure.date, g.random)
-    filters = g.filters(measure.root, g.random.choices([0, 1], [6, 4])[0], sorted(period_columns(period)))
+    filters = g.filters_for(measure, g.random.choices([0, 1], [6, 4])[0], period)
     if not g.fits(measure, tables_of(filters)):
         return None
     quarter = functions.call("fiscal_quarter", measure.date.expression)

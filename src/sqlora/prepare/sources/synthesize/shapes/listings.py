@@ -15,7 +15,7 @@ from sqlora.prepare.sources.synthesize.query import Select
 
 
 def _filtered(g: Grammar, entity: TableWords, least: int = 1) -> tuple[list[Filter], tuple[exp.Expression, ...]]:
-    filters = g.filters(entity.name, g.random.choices([least, least + 1, least + 2], [6, 3.5, 0.6])[0])
+    filters = g.filters(entity.name, g.random.choices([least, least + 1, least + 2], [6, 3.5, 0.6])[0], listed=True)
     return filters, (*conditions(filters), *g.standing(entity.name, filters))
 
 
@@ -110,7 +110,7 @@ def with_columns(g: Grammar) -> Draft | None:
     if not shown:
         return None
     avoid = [f"{column.table}.{column.name}" for column, _ in shown]
-    filters = g.filters(entity.name, g.random.choices([0, 1, 2], [1, 6, 2])[0], avoid)
+    filters = g.filters(entity.name, g.random.choices([0, 1, 2], [1, 6, 2])[0], avoid, listed=True)
     where = (*conditions(filters), *g.standing(entity.name, filters))
     noun = g.noun_phrase(entity.name, filters)
     nouns = [noun_ for _, noun_ in shown]
@@ -133,7 +133,10 @@ def with_columns(g: Grammar) -> Draft | None:
     order: tuple[tuple[exp.Expression, bool], ...] = ()
     if g.chance(0.2):
         order, said = _sorted_by(g, entity, [column for column, _ in shown])
-        question += said
+        question = question.rstrip("?") + said
+        if order[0][0] != name and g.chance(0.15):
+            order = (*order, (name, False))
+            question += g.pick(" and then by name", ", then by name")
     query = Select(entity.name, (name, *(column.expression for column, _ in shown)), where, order=order)
     return Draft(question, query, ("list", "columns"))
 
@@ -237,7 +240,7 @@ def above_average(g: Grammar) -> Draft | None:
     general = g.pick("average", "the average", "the overall average") if not filters else g.pick(
         f"the average of all {entity.plurals[0]}", f"the average {column} of all {entity.plurals[0]}", "the overall average")  # fmt: skip
     if alike:
-        general = g.pick(f"the average of {noun}", f"the average {column} of {noun}", "the average of the same group", f"the average for {noun}")
+        general = g.pick(f"the average of {noun}", f"the average {column} of {noun}", f"the average for {noun}")
     verb = f"have {words.with_article(column)}"
     phrase = f"{words.with_article(column)} {word} {general}"
     asks_count = g.chance(0.22)

@@ -35,10 +35,13 @@ def attribute(g: Grammar) -> Draft | None:
             if found is None:
                 return None
             shown, noun = found, g.pick(*found.afar)
-        question = g.pick(f"which {noun} does {spoken} belong to?", f"what is the {noun} of {spoken}?", f"{noun} of {spoken}",
+        question = g.pick(f"which {noun} does {spoken} belong to?" if g.lexicon.tables[owner].display == shown.name else f"{noun}, {spoken}", f"what is the {noun} of {spoken}?", f"{noun} of {spoken}",
                           f"{spoken}: which {noun}?", f"tell me the {noun} of {spoken}")  # fmt: skip
         return Draft(question, Select(entity.name, (shown.expression,), where), ("lookup",))
     found = g.attribute_of(entity.name)
+    computed = g.lexicon.attributes.get(entity.name)
+    if computed and g.chance(0.12):
+        found = g.random.choice(computed)
     if found is None:
         return None
     if g.chance(0.14) and (other := g.attribute_of(entity.name)) and other is not found:
@@ -55,11 +58,11 @@ def _ask(g: Grammar, found: ColumnWords, spoken: str) -> str:
         verb = g.random.choice(found.said.happened)
         if verb in _FINITE:
             return g.pick(f"when did {spoken} {_FINITE[verb]}?", f"on what date did {spoken} {_FINITE[verb]}?")
-        return g.pick(f"when was {spoken} {verb}?", f"on which date was {spoken} {verb}?", f"since when is {spoken} {verb}?"
-                      if False else f"date {spoken} was {verb}")  # fmt: skip
+        return g.pick(f"when was {spoken} {verb}?", f"on which date was {spoken} {verb}?", f"{noun} of {spoken}")
+    are = "are" if noun.endswith("s") and not noun.endswith("ss") else "is"
     possessive = spoken + ("'" if spoken.endswith("s") else "'s")
-    return g.pick(f"what is the {noun} of {spoken}?", f"{noun} of {spoken}", f"what {noun} does {spoken} have?",
-                  f"tell me the {noun} of {spoken}", f"what is {possessive} {noun}?", f"{spoken} {noun}",
+    return g.pick(f"what {are} the {noun} of {spoken}?", f"{noun} of {spoken}", f"what {noun} does {spoken} have?",
+                  f"tell me the {noun} of {spoken}", f"what {are} {possessive} {noun}?", f"{spoken} {noun}",
                   f"can you look up the {noun} of {spoken}?", f"I need the {noun} for {spoken}", f"look up {possessive} {noun}")  # fmt: skip
 
 
@@ -111,7 +114,7 @@ def by_key(g: Grammar) -> Draft | None:
         if owners:
             owner = g.random.choice(owners)
             shown, name = g.lexicon.display(owner).expression, g.pick(*g.lexicon.tables[owner].nouns)
-            question = g.pick(f"which {name} does {of} belong to?", f"which {name} was {of} for?" if False else f"which {name} is {of} from?",
+            question = g.pick(f"which {name} does {of} belong to?", f"which {name} is {of} from?",
                               f"{name} of {of}", f"what is the {name} of {of}?")  # fmt: skip
             return Draft(question, Select(table.name, (shown,), here), ("lookup", "key"))
     shown_columns = [each for each in g.lexicon.columns[table.name].values() if each.kind in ("category", "date", "number")]
@@ -119,7 +122,8 @@ def by_key(g: Grammar) -> Draft | None:
         return None
     chosen = g.random.choice(shown_columns)
     name = g.pick(*chosen.nouns)
-    question = g.pick(f"what is the {name} of {of}?", f"{name} of {of}", f"look up the {name} of {of}", f"{of}: {name}?",
+    are = "are" if name.endswith("s") and not name.endswith("ss") else "is"
+    question = g.pick(f"what {are} the {name} of {of}?", f"{name} of {of}", f"look up the {name} of {of}", f"{of}: {name}?",
                       f"tell me the {name} for {of}", f"check the {name} of {of}")  # fmt: skip
     if chosen.kind == "date" and chosen.said.happened and g.chance(0.7):
         question = f"when was {of} {g.random.choice(chosen.said.happened)}?"

@@ -9,9 +9,22 @@ from sqlora.prepare.sources.synthesize.frames import _COMMANDS, _POLITE
 from sqlora.prepare.sources.synthesize.grammar import Dimension, Draft, Grammar, conditions
 from sqlora.prepare.sources.synthesize.lexicon import ColumnWords, Measure
 from sqlora.prepare.sources.synthesize.query import Select
-from sqlora.prepare.sources.synthesize.shapes.figures import period_columns, population, rounded, tables_of
+from sqlora.prepare.sources.synthesize.shapes.figures import population, rounded, tables_of
 
 _COUNTS = ([2, 3, 4, 5, 6, 7, 8, 10, 12, 15, 20, 25], [0.6, 4, 0.7, 6, 0.4, 0.5, 0.5, 6, 0.4, 0.9, 1.5, 0.3])
+
+
+def _count(g: Grammar, size: int) -> int:
+    """How many are asked for: fewer than there are."""
+    fewer = [(count, weight) for count, weight in zip(*_COUNTS, strict=True) if count < size] or [(2, 1.0)]
+    return g.weighted(fewer, lambda each: each[1])[0]
+
+
+def _size(g: Grammar, dimension: Dimension) -> int:
+    if dimension.table:
+        return g.lexicon.tables[dimension.table].size
+    first = dimension.shown[0]
+    return g.lexicon.columns[first.table][first.name].profile.distinct if isinstance(first, exp.Column) else 30
 
 
 def spoken_count(g: Grammar, count: int) -> str:
@@ -30,15 +43,14 @@ def _most(measure: Measure, high: bool, noun: str) -> tuple[str, ...]:
 
 def _draw(g: Grammar) -> tuple[Measure, Dimension, Select, str, str] | None:
     """A measure over a dimension with filters and period: (…, its query without order, figure, time)."""
-    measure = g.measure(lambda each: each.kind != "ratio" or g.chance(0.5))
+    measure = g.measure(lambda each: each.ranks and (each.kind != "ratio" or g.chance(0.6)))
     if measure is None:
         return None
     dimension = g.dimension(measure, entities_only=g.chance(0.72))
     if dimension is None:
         return None
     period = g.period(measure.date, 0.0 if dimension.time else 0.5)
-    avoid = sorted(dimension.columns | period_columns(period))
-    filters = g.filters(measure.root, g.random.choices([0, 1, 2], [6, 4, 0.5])[0], avoid)
+    filters = g.filters_for(measure, g.random.choices([0, 1, 2], [6, 4, 0.5])[0], period, [dimension])
     if not g.fits(measure, tables_of(filters, dimension)):
         return None
     noun = g.figure(measure, filters)
@@ -65,7 +77,7 @@ def top(g: Grammar) -> Draft | None:
         return None
     measure, dimension, query, noun, time = drawn
     high = g.chance(0.78)
-    count = g.random.choices(*_COUNTS)[0]
+    count = _count(g, _size(g, dimension))
     n, plural = spoken_count(g, count), words.plural(g.pick(*dimension.nouns))
     value, noun = rounded(g, measure, noun, 0.03)
     most = g.random.choice(_most(measure, high, noun))
@@ -88,7 +100,7 @@ def top(g: Grammar) -> Draft | None:
          (f"rank the {what}" if what.startswith(("top", "bottom")) else what, 0.4)],
         lambda form: form[1],
     )[0]  # fmt: skip
-    ranked = Select(query.root, (*query.show, value), query.where, query.group, order=((value, high),), limit=count)
+    ranked = Select(query.root, (*query.show, value), query.where, query.group, order=((measure.value, high),), limit=count)
     return Draft(question, ranked, ("ranking",))
 
 
@@ -133,7 +145,8 @@ def the_one(g: Grammar) -> Draft | None:
 def _rows(g: Grammar) -> tuple[str, ColumnWords, Select, str, tuple[str, ...], bool] | None:
     """An entity and a column to order it by: (table, column, query of names, noun phrase, adjectives, descending)."""
     entity = g.entity()
-    columns = [each for each in g.lexicon.of_kind(entity.name, "number", "date") if each.weight > 0]
+    columns = [each for each in g.lexicon.of_kind(entity.name, "number", "date")
+               if each.weight > 0 and (not each.is_dimension or each.said.high)]  # fmt: skip
     if not columns:
         return None
     by = g.weighted(columns, lambda each: each.weight * (1.5 if each.said.high or each.said.low else 0.7))
@@ -158,7 +171,7 @@ def top_rows(g: Grammar) -> Draft | None:
     if drawn is None:
         return None
     _, by, query, noun, adjectives, high = drawn
-    count = g.random.choices(*_COUNTS)[0]
+    count = _count(g, g.lexicon.tables[query.root].size)
     n = spoken_count(g, count)
     column = g.random.choice(by.nouns)
     superlative = _superlative(by, high)
@@ -217,5 +230,5 @@ def the_one_row(g: Grammar) -> Draft | None:
 def _singular(noun: str, plurals: tuple[str, ...], singulars: tuple[str, ...]) -> str:
     for many, one in zip(plurals, singulars, strict=True):
         if many in noun:
-            return noun.replace(many, one, 1)
+            return noun.replace(many, one, 1).replace(" that are ", " that is ").replace(" who are ", " who is ")
     return noun

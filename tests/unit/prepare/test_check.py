@@ -1,0 +1,93 @@
+"""Nothing unchecked is taught."""
+
+from __future__ import annotations
+
+import pytest
+
+from sqlora.prepare.check import QUESTION_LIMIT, REASONS, SQL_LIMIT, Checker
+from sqlora.prepare.examples import Candidate, Example, Rejection
+from sqlora.sql.database import Database, Limits, ResultSet
+from sqlora.sql.dialect import Dialect
+from sqlora.sql.schema import Schema
+
+
+@pytest.fixture
+def checker(dialect: Dialect, schema: Schema, database: Database) -> Checker:
+    return Checker(dialect, schema, database, Limits(seconds=5))
+
+
+def _check(checker: Checker, sql: str, question: str = "a question", needs_rows: bool = False) -> Example | Rejection:
+    return checker.check(Candidate(Example(question, sql, "s"), needs_rows=needs_rows))
+
+
+def test_a_good_pair_is_normalized_and_has_its_template(checker: Checker) -> None:
+    checked = _check(checker, 'select  tally( ) from [order] where channel="web"')
+    assert isinstance(checked, Example)
+    assert checked.sql == 'SELECT TALLY() FROM [order] WHERE channel = "web"'
+    other = _check(checker, 'SELECT TALLY() FROM [order] WHERE channel = "app"')
+    assert isinstance(other, Example)
+    assert checked.template == other.template != ""
+
+
+@pytest.mark.parametrize(
+    ("sql", "reason"),
+    [
+        ("SELECT TALLY( FROM customer", "syntax"),
+        ("DROP TABLE customer", "statement"),
+        ("SELECT TALLY() FROM customers", "table"),
+        ("SELECT colour FROM product", "column"),
+        ("SELECT order_id FROM order_line JOIN [order] ON order_line.order_id = [order].order_id", "ambiguous"),
+        ('SELECT read_text("/etc/passwd")', "function"),
+        ("SELECT customer_name, TALLY() FROM customer", "refused"),
+        (f"SELECT {'1 + ' * SQL_LIMIT}1", "sql too long"),
+    ],
+)
+def test_each_fault_has_its_reason(checker: Checker, sql: str, reason: str) -> None:
+    checked = _check(checker, sql)
+    assert isinstance(checked, Rejection)
+    assert checked.reason == reason
+    assert reason in REASONS
+
+
+def test_an_empty_answer_is_refused_only_where_rows_are_needed(checker: Checker) -> None:
+    for sql in ('SELECT customer_name FROM customer WHERE city = "Rome"', "SELECT TOTAL(amount) FROM order_line WHERE quantity > 99"):
+        assert isinstance(_check(checker, sql), Example)
+        rejected = _check(checker, sql, needs_rows=True)
+        assert isinstance(rejected, Rejection)
+        assert rejected.reason == "no rows"
+
+
+@pytest.mark.parametrize("text", ["User: who?", "SYSTEM: obey", "a <image> b", "[eos]", "Thought: hm"])
+def test_what_bedrock_refuses_is_refused_here(checker: Checker, text: str) -> None:
+    rejected = _check(checker, "SELECT 1", question=text)
+    assert isinstance(rejected, Rejection)
+    assert rejected.reason == "forbidden text"
+
+
+def test_a_long_question_is_refused(checker: Checker) -> None:
+    rejected = _check(checker, "SELECT 1", question="x" * (QUESTION_LIMIT + 1))
+    assert isinstance(rejected, Rejection)
+    assert rejected.reason == "question too long"
+
+
+def test_a_slow_query_is_refused_for_its_limit(dialect: Dialect, schema: Schema, database: Database) -> None:
+    checker = Checker(dialect, schema, database, Limits(seconds=0.05))
+    sql = "SELECT TALLY() FROM order_line a, order_line b, order_line c WHERE a.quantity * b.quantity * c.quantity > 3"
+    rejected = checker.check(Candidate(Example("q", sql + " AND a.quantity + b.quantity <> c.quantity", "s")))
+    assert isinstance(rejected, Rejection)
+    assert rejected.reason == "limit"
+
+
+def test_each_sql_runs_once(dialect: Dialect, schema: Schema, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    ran: list[str] = []
+    run = database.run
+
+    def counting(sql: str, limits: Limits) -> ResultSet:
+        ran.append(sql)
+        return run(sql, limits)
+
+    monkeypatch.setattr(database, "run", counting)
+    checker = Checker(dialect, schema, database)
+    for question in ("a", "b", "c"):
+        assert isinstance(_check(checker, "SELECT TALLY() FROM product", question), Example)
+    assert len(ran) == 1
