@@ -37,8 +37,9 @@ class Candidate:
     """An example as a source gives it, before it is checked.
 
     ``origin`` is where it stands (``questions.jsonl line 3``). ``schema`` is the example's own schema, else it is
-    the project's. ``normal`` is true where the SQL is in the dialect's normal form already. ``run`` is false where there is no database to run it on; ``needs_rows`` is true where an empty
-    answer shows that the pair is poor, as it does when nobody meant it.
+    the project's. ``normal`` is true where the SQL is in the dialect's normal form already. ``run`` is false where
+    there is no database to run it on; ``needs_rows`` is true where an empty answer shows that the pair is poor, as
+    it does when nobody meant it.
     """
 
     example: Example

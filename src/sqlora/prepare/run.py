@@ -23,7 +23,8 @@ from sqlora.prompting import system_text
 from sqlora.sql.schema import Schema
 
 if TYPE_CHECKING:
-    from sqlora.project import Project, SourceSection
+    from sqlora.project import Project
+    from sqlora.settings import SourceSection
 
 # Bedrock's quota for Nova Micro, Lite and Pro, training and validation together.
 FEWEST, MOST = 8, 20_000

@@ -32,7 +32,7 @@ def test_the_same_question_over_two_schemas_is_two_questions() -> None:
     assert known.add(Example("how many?", "B", "s", system="two")) is None
 
 
-words = st.lists(st.sampled_from("sales stores region by top five in 2025 orders margin web per month".split()), min_size=1, max_size=9)
+words = st.lists(st.sampled_from(["sales", "stores", "region", "by", "top", "five", "in", "2025", "orders", "margin", "web", "per", "month"]), min_size=1, max_size=9)
 
 
 @settings(max_examples=60)
@@ -89,7 +89,7 @@ def test_a_fixed_test_source_is_the_whole_test_and_near_questions_leave_train() 
     test = Example("what were the top 5 stores by revenue in 2025", "x", "t", "test", template="t1")
     near = Example("what are the top 5 stores by revenue in 2025?", "y", "s", template="t2")
     same = Example("quite another question", "z", "s", template="t1")
-    good = [Example(f"unlike the others: {word}", word, "s", template=word) for word in "north south east west up down".split()]
+    good = [Example(f"unlike the others: {word}", word, "s", template=word) for word in ["north", "south", "east", "west", "up", "down"]]
     kept, dropped = split_examples([test, near, same, *good], 0.0, 0.5, seed=0)
     assert [example for example in kept if example.split == "test"] == [test]
     assert {rejection.example.question for rejection in dropped} == {near.question, same.question}

@@ -19,7 +19,10 @@ FIELDS = ("question", "sql")
 
 
 def read_pairs(path: Path, name: str, split: Split | None = None) -> Iterator[Candidate]:
-    """The pairs of ``path`` (.jsonl, .ndjson or .csv), their source called ``name``; DatasetError names file and line of a malformed one."""
+    """The pairs of ``path`` (.jsonl, .ndjson or .csv), which is called ``name``.
+
+    DatasetError names file and line of a malformed one.
+    """
     rows = _read_csv(path) if path.suffix.lower() == ".csv" else _read_json_lines(path)
     for line, row in rows:
         for field in FIELDS:

@@ -1,8 +1,8 @@
 """Source ``sql-create-context``: public pairs where each example brings its own CREATE TABLE statements.
 
-The format of b-mc2/sql-create-context (and its likes): ``{"question", "context", "answer"}``, JSON or JSON lines, gzipped
-or not. The answers are standard SQL: they are read in the base of the project's dialect, written in the dialect, and
-checked against their context. There is no data to run them on.
+The format of b-mc2/sql-create-context (and its likes): ``{"question", "context", "answer"}``, JSON or JSON lines,
+gzipped or not. The answers are standard SQL: they are read in the base of the project's dialect, written in the
+dialect, and checked against their context. There is no data to run them on.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from sqlora.prepare.examples import Candidate, Example, Rejection, Split
 from sqlora.prepare.sources.pairs import unreadable
 from sqlora.prompting import system_text
 from sqlora.sql.dialect import Dialect
-from sqlora.sql.schema import Schema
+from sqlora.sql.schema import Schema, Style
 
 FIELDS = ("question", "context", "answer")
 
@@ -36,7 +36,7 @@ def read_sql_create_context(
     split: Split | None = None,
     count: int | None = None,
     seed: int = 0,
-    schema_style: str = "compact",
+    schema_style: Style = "compact",
 ) -> Iterator[Candidate | Rejection]:
     """The examples of ``path`` in ``dialect``; with ``count``, a sample of so many drawn by ``seed``.
 
@@ -68,7 +68,7 @@ def read_sql_create_context(
         )
 
 
-def _in_schema(sql: str, base: str, schema: Schema) -> exp.Expression:
+def _in_schema(sql: str, base: str, schema: Schema) -> exp.Expr:
     """The answer's tree, with names spelt as in the context and "…" read as a string where it names no column.
 
     The public set writes strings in double quotes, which in standard SQL quote a name.

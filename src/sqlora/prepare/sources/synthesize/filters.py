@@ -22,7 +22,7 @@ class Filter:
     """
 
     table: str
-    condition: exp.Expression
+    condition: exp.Expr
     said: Phrasing
     about: frozenset[str]
 
@@ -64,11 +64,11 @@ _KINDS = {"category": 3.0, "number": 1.6, "date": 1.5, "flag": 2.0, "text": 0.7,
 _KINDS_AFAR = {"category": 3.0, "number": 0.4, "date": 0.05, "flag": 1.5, "text": 0.3, "name": 2.2, "key": 0.0, "hidden": 0.0}
 
 
-def _columns(condition: exp.Expression) -> set[str]:
+def _columns(condition: exp.Expr) -> set[str]:
     return {f"{node.table}.{node.name}" for node in condition.find_all(exp.Column)}
 
 
-Drawn = tuple[exp.Expression, Phrasing] | None
+Drawn = tuple[exp.Expr, Phrasing] | None
 
 
 def fill(phrasing: Phrasing, **places: str) -> Phrasing:
@@ -117,7 +117,7 @@ def _category(lexicon: Lexicon, column: ColumnWords, random: Random) -> Drawn:
     if draw < 0.09 and len(values) > 3:
         chosen = random.sample(values[:30], random.choices([2, 3], [4, 1])[0])
         joined = words.enumerate_words([spoken_value(column, value, random) for value in chosen], "or")
-        condition: exp.Expression = exp.In(this=column.expression.copy(), expressions=[_text(value) for value in chosen])
+        condition: exp.Expr = exp.In(this=column.expression.copy(), expressions=[_text(value) for value in chosen])
         # "gold or silver customers" reads well only before the noun or as an object.
         return condition, fill(said, v=joined)
     if draw < 0.105 and len(values) > 3:
@@ -150,7 +150,7 @@ def _negative(said: Phrasing, value: str, column: ColumnWords) -> Phrasing:
     )
 
 
-def _text(value: object) -> exp.Expression:
+def _text(value: object) -> exp.Expr:
     return exp.Literal.string(str(value))
 
 
@@ -179,7 +179,7 @@ def _number(lexicon: Lexicon, column: ColumnWords, random: Random) -> Drawn:
     unit = f" {random.choice(column.said.unit)}" if column.said.unit and random.random() < 0.5 else ""
     few = column.profile.whole and column.profile.distinct <= 12
     draw = random.random()
-    if (few or column.is_dimension) and (draw < 0.6 or column.is_dimension and not column.said.above):
+    if (few or column.is_dimension) and (draw < 0.6 or (column.is_dimension and not column.said.above)):
         value = float(random.choice(column.profile.values))
         given_said = Phrasing(**{way: getattr(column.said, way) for way in Phrasing.model_fields})
         if given_said != Phrasing():
@@ -222,7 +222,7 @@ def _number(lexicon: Lexicon, column: ColumnWords, random: Random) -> Drawn:
     return kind(this=subject.copy(), expression=_number_literal(value)), Phrasing(phrase=phrases, verb=verbs)
 
 
-def _number_literal(value: float) -> exp.Expression:
+def _number_literal(value: float) -> exp.Expr:
     text = words.number(value)
     return exp.Neg(this=exp.Literal.number(text[1:])) if text.startswith("-") else exp.Literal.number(text)
 
@@ -234,7 +234,7 @@ def _date(lexicon: Lexicon, column: ColumnWords, random: Random) -> Drawn:
     verb = random.choice(happened)
     person = lexicon.tables[column.table].said.person if column.table in lexicon.tables else False
     draw = random.random()
-    if draw < 0.12 and lexicon.is_recent(column) or draw < 0.08:
+    if (draw < 0.12 and lexicon.is_recent(column)) or draw < 0.08:
         years = random.choice([1, 2, 3, 5, 5, 10])
         role, count, said = ("add_months", -12 * years, f"{years} year{'s' if years > 1 else ''}")
         if random.random() < 0.4:
@@ -242,7 +242,7 @@ def _date(lexicon: Lexicon, column: ColumnWords, random: Random) -> Drawn:
             role, count, said = "add_days", -days, f"{days} days"
         limit = lexicon.functions.shifted(role, count)
         phrase = f"{verb} more than {said} ago"
-        condition: exp.Expression = exp.LT(this=column.expression.copy(), expression=limit)
+        condition: exp.Expr = exp.LT(this=column.expression.copy(), expression=limit)
     else:
         period = draw_period(lexicon, column, random)
         head, _, rest = period.phrase.partition(" ")
@@ -293,6 +293,8 @@ def contains(column: ColumnWords, random: Random) -> Drawn:
     part = random.choice(parts)
     spoken = random.choices([part, part.lower(), f"'{part}'", f'"{part.lower()}"'], [3, 3, 2, 1])[0]
     noun = "name" if column.kind == "name" else column.nouns[0]
+    phrases: tuple[str, ...]
+    verbs: tuple[str, ...]
     draw = random.random()
     if draw < 0.7:
         pattern = f"%{spoken.strip(_QUOTES)}%"

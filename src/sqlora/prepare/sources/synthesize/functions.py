@@ -73,11 +73,11 @@ class Functions:
         """Whether ``role`` can be written."""
         return role in self._templates
 
-    def call(self, role: str, *arguments: exp.Expression) -> exp.Expression:
+    def call(self, role: str, *arguments: exp.Expr) -> exp.Expr:
         """``role`` applied to copies of ``arguments``, in the base's terms."""
         places = dict(zip("ab", arguments, strict=False))
 
-        def fill(node: exp.Expression) -> exp.Expression:
+        def fill(node: exp.Expr) -> exp.Expr:
             filled = places.get(node.name) if isinstance(node, exp.Column) else None
             if filled is None:
                 return node
@@ -85,11 +85,11 @@ class Functions:
 
         return self._templates[role].copy().transform(fill)
 
-    def today(self) -> exp.Expression:
+    def today(self) -> exp.Expr:
         """The dialect's business date, else the glossary's, else the clock's."""
         return self.call("today")
 
-    def shifted(self, role: str, count: int) -> exp.Expression:
+    def shifted(self, role: str, count: int) -> exp.Expr:
         """Today moved by ``count`` days or months (``role`` add_days or add_months)."""
         return self.call(role, self.today(), integer(count))
 
@@ -100,7 +100,7 @@ class Functions:
         return value if isinstance(value, datetime.date) else datetime.date.fromisoformat(str(value)[:10])
 
 
-def integer(value: int) -> exp.Expression:
+def integer(value: int) -> exp.Expr:
     """A whole number as a tree, negative ones too."""
     literal = exp.Literal.number(str(abs(value)))
     return exp.Neg(this=literal) if value < 0 else literal

@@ -239,8 +239,10 @@ def _unknown_names(glossary: Glossary, schema: Schema) -> list[str]:
             need_table(table_name, f"measures.{index}")
         if measure.date:
             need_column(measure.date, f"measures.{index}.date")
-    for index, each in enumerate([*glossary.filters, *glossary.attributes]):
-        need_table(each.table, f"filters or attributes ({each.sql}) {index}")
+    for index, named in enumerate(glossary.filters):
+        need_table(named.table, f"filters.{index}")
+    for index, attribute in enumerate(glossary.attributes):
+        need_table(attribute.table, f"attributes.{index}")
     for index, relation in enumerate(glossary.relations):
         for table_name in filter(None, (relation.entity, relation.fact, relation.object)):
             need_table(table_name, f"relations.{index}")

@@ -30,7 +30,7 @@ class Draft:
     """A question and its query, not yet rendered. ``tags`` say which shape it has."""
 
     question: str
-    query: Select | exp.Expression
+    query: Select | exp.Expr
     tags: tuple[str, ...] = ()
 
 
@@ -41,7 +41,7 @@ class Dimension:
     ``adjectives`` say it before the figure ("monthly"). ``table`` is the entity's, where it is one.
     """
 
-    shown: tuple[exp.Expression, ...]
+    shown: tuple[exp.Expr, ...]
     nouns: tuple[str, ...]
     adjectives: tuple[str, ...] = ()
     table: str | None = None
@@ -180,7 +180,7 @@ class Grammar:
             options = [f"are {adjective}" for adjective in found.said.adjective if not adjective.endswith("-in")]
         return self.random.choice(options) if options else None
 
-    def standing(self, table: str, filters: Sequence[Filter]) -> list[exp.Expression]:
+    def standing(self, table: str, filters: Sequence[Filter]) -> list[exp.Expr]:
         """The condition that holds for a table's rows unless a filter speaks of its columns."""
         said = self.lexicon.tables[table]
         if said.standing is None:
@@ -340,9 +340,9 @@ def _joined(after: list[str]) -> list[str]:
     return out
 
 
-def conditions(filters: Sequence[Filter], period: Period | None = None) -> tuple[exp.Expression, ...]:
+def conditions(filters: Sequence[Filter], period: Period | None = None) -> tuple[exp.Expr, ...]:
     """What goes into WHERE, flat: a period of two conditions is two."""
-    found: list[exp.Expression] = []
+    found: list[exp.Expr] = []
     for condition in [*(each.condition for each in filters), *([period.condition] if period else [])]:
         found += condition.flatten() if isinstance(condition, exp.And) else [condition]
     return tuple(found)

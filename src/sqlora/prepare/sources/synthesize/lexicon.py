@@ -37,7 +37,7 @@ class Measure:
     """A figure: an aggregate over the rows of ``root`` (and what they belong to), and what people call it."""
 
     root: str
-    value: exp.Expression
+    value: exp.Expr
     names: tuple[str, ...]
     kind: MeasureKind
     weight: float
@@ -47,7 +47,7 @@ class Measure:
     counts_rows: bool = False
     of_rows: bool = False  # "average rating" needs "of suppliers" to be clear
     date: ColumnWords | None = None  # what a period is about
-    where: exp.Expression | None = None
+    where: exp.Expr | None = None
     event: bool = False
 
     @property
@@ -79,7 +79,7 @@ class ColumnWords:
     table: str
     name: str
     kind: Kind
-    expression: exp.Expression
+    expression: exp.Expr
     nouns: tuple[str, ...]
     afar: tuple[str, ...]
     said: ColumnSection
@@ -107,7 +107,7 @@ class NamedFilter:
     """A condition with its own words."""
 
     table: str
-    condition: exp.Expression
+    condition: exp.Expr
     said: Phrasing
     weight: float
 
@@ -120,7 +120,7 @@ class TableWords:
     nouns: tuple[str, ...]
     display: str | None
     said: TableSection
-    standing: exp.Expression | None
+    standing: exp.Expr | None
     weight: float
     size: int
 
@@ -228,14 +228,14 @@ def build_lexicon(schema: Schema, database: Database, dialect: Dialect, glossary
     return lexicon
 
 
-def parse_fragment(lexicon: Lexicon, table: str, sql: str) -> exp.Expression:
+def parse_fragment(lexicon: Lexicon, table: str, sql: str) -> exp.Expr:
     """An expression over ``table`` in the project's dialect, every column with its table."""
     try:
         tree = lexicon.dialect.parse(f"SELECT {sql}").selects[0].unalias()
     except DialectError as error:
         raise ConfigError(f"the glossary's {sql!r} for {table}: {error.message}", "write it in the dialect") from error
 
-    def place(node: exp.Expression) -> exp.Expression:
+    def place(node: exp.Expr) -> exp.Expr:
         if not isinstance(node, exp.Column):
             return node
         if node.table:
@@ -248,7 +248,7 @@ def parse_fragment(lexicon: Lexicon, table: str, sql: str) -> exp.Expression:
             f"columns of {table}: {', '.join(each.name for each in lexicon.schema.table(table).columns)}",
         )
 
-    placed: exp.Expression = tree.transform(place)
+    placed: exp.Expr = tree.transform(place)
     return placed
 
 

@@ -22,7 +22,7 @@ class Period:
     """
 
     phrase: str
-    condition: exp.Expression
+    condition: exp.Expr
     adjective: str = ""
     short: bool = False  # a month or less: no figures per month or year
 
@@ -81,15 +81,15 @@ class _Draws:
         self.date = date.expression
         self.today = today
         self.random = random
-        steps = date.profile.steps or (today - datetime.timedelta(days=700), today)
+        steps: tuple[datetime.date, ...] = date.profile.steps or (today - datetime.timedelta(days=700), today)
         # Nearly all questions are about the last few years, whatever the oldest rows are.
         self.first = max(steps[0], steps[-1] - datetime.timedelta(days=1800)) if random.random() < 0.9 else steps[0]
         self.last = min(steps[-1], today)
 
-    def of(self, role: str) -> exp.Expression:
+    def of(self, role: str) -> exp.Expr:
         return self.functions.call(role, self.date)
 
-    def equals(self, role: str, value: int) -> exp.Expression:
+    def equals(self, role: str, value: int) -> exp.Expr:
         return exp.EQ(this=self.of(role), expression=integer(value))
 
     def some_day(self) -> datetime.date:
@@ -113,7 +113,7 @@ class _Draws:
         phrase = self.random.choices([f"in {said}", f"during {said}"], [8, 1])[0]
         return Period(phrase, self._month_is(month), said, short=True)
 
-    def _month_is(self, month: datetime.date) -> exp.Expression:
+    def _month_is(self, month: datetime.date) -> exp.Expr:
         return exp.EQ(this=self.of("month_start"), expression=day_literal(month))
 
     def month_of_any_year(self) -> Period:
@@ -184,7 +184,7 @@ class _Draws:
         phrase = self.random.choice([f"between {one} and {two}", f"from {one} to {two}", f"from {one} through {two}"])
         return Period(phrase, self._between(first, last))
 
-    def _between(self, first: datetime.date, last: datetime.date) -> exp.Expression:
+    def _between(self, first: datetime.date, last: datetime.date) -> exp.Expr:
         return exp.Between(this=self.date.copy(), low=day_literal(first), high=day_literal(last))
 
     # ---------------------------------------------------------------------------------- from today
@@ -203,7 +203,7 @@ class _Draws:
                  f"during the last {said} months", f"last {said} months"]  # fmt: skip
         return Period(self.random.choices(forms, [4, 1.5, 2, 0.5, 1])[0], self._after_shift("add_months", -months))
 
-    def _after_shift(self, role: str, count: int) -> exp.Expression:
+    def _after_shift(self, role: str, count: int) -> exp.Expr:
         return exp.GT(this=self.date.copy(), expression=self.functions.shifted(role, count))
 
     def last_month(self) -> Period:
@@ -217,7 +217,7 @@ class _Draws:
         phrase = self.random.choices(["this month", "in the current month", "so far this month"], [6, 1, 1])[0]
         return Period(phrase, exp.EQ(this=self.of("month_start"), expression=start), "this month's", short=True)
 
-    def _relative(self, role: str, back: int) -> exp.Expression:
+    def _relative(self, role: str, back: int) -> exp.Expr:
         now = self.functions.call(role, self.functions.today())
         value = exp.Sub(this=now, expression=integer(back)) if back else now
         return exp.EQ(this=self.of(role), expression=value)
@@ -265,7 +265,7 @@ class _Draws:
                  f"fiscal quarter {quarter} of {said}", f"{said} Q{quarter}"]  # fmt: skip
         return self.random.choices(forms, [4, 2.5, 2, 0.6, 1.2])[0]
 
-    def _quarter_is(self, quarter: int, year: int) -> exp.Expression:
+    def _quarter_is(self, quarter: int, year: int) -> exp.Expr:
         return exp.and_(self.equals("fiscal_year", year), self.equals("fiscal_quarter", quarter))
 
     def this_fiscal_year(self) -> Period:
@@ -313,7 +313,7 @@ class _Draws:
         return first, second
 
 
-def day_literal(day: datetime.date) -> exp.Expression:
+def day_literal(day: datetime.date) -> exp.Expr:
     """Dates are compared with strings."""
     return exp.Literal.string(day.isoformat())
 

@@ -29,11 +29,11 @@ class Select:
     """One SELECT: ``root`` is the table whose rows are counted, the others are joined to it."""
 
     root: str
-    show: tuple[exp.Expression, ...]
-    where: tuple[exp.Expression, ...] = ()
-    group: tuple[exp.Expression, ...] = ()
-    having: tuple[exp.Expression, ...] = ()
-    order: tuple[tuple[exp.Expression, bool], ...] = ()  # (expression, descending)
+    show: tuple[exp.Expr, ...]
+    where: tuple[exp.Expr, ...] = ()
+    group: tuple[exp.Expr, ...] = ()
+    having: tuple[exp.Expr, ...] = ()
+    order: tuple[tuple[exp.Expr, bool], ...] = ()  # (expression, descending)
     limit: int | None = None
     offset: int | None = None
     distinct: bool = False
@@ -85,7 +85,7 @@ def _table(name: str) -> exp.Table:
     return exp.Table(this=identifier(name))
 
 
-def _tables(part: exp.Expression) -> list[str]:
+def _tables(part: exp.Expr) -> list[str]:
     """Tables named in ``part``; a subquery in it is complete and looks after its own."""
     return [node.table for node in part.walk(prune=lambda node: isinstance(node, exp.Subquery | exp.Select))
             if isinstance(node, exp.Column) and node.table]  # fmt: skip
@@ -102,8 +102,8 @@ class _Plain:
             for found in graph.schema.table(name).columns:
                 self.holders[found.name] = self.holders.get(found.name, 0) + 1
 
-    def __call__(self, part: exp.Expression) -> exp.Expression:
-        def plain(node: exp.Expression) -> exp.Expression:
+    def __call__(self, part: exp.Expr) -> exp.Expr:
+        def plain(node: exp.Expr) -> exp.Expr:
             if isinstance(node, exp.Column) and (self.holders.get(node.name, 0) == 1 or node.name in self.merged):
                 return exp.Column(this=node.this.copy())
             return node

@@ -14,16 +14,16 @@ from sqlora.prepare.sources.synthesize.query import Select, column
 from sqlora.prepare.sources.synthesize.shapes.figures import by_phrase, period_columns, population, tables_of
 
 
-def ratio(part: exp.Expression, whole: exp.Expression) -> exp.Expression:
+def ratio(part: exp.Expr, whole: exp.Expr) -> exp.Expr:
     """part / NULLIF(whole, 0)."""
     return exp.Div(this=part.copy(), expression=exp.func("NULLIF", whole.copy(), exp.Literal.number("0")), typed=False, safe=False)
 
 
-def _percent(value: exp.Expression) -> exp.Expression:
+def _percent(value: exp.Expr) -> exp.Expr:
     return exp.Mul(this=exp.Literal.number("100"), expression=exp.Paren(this=value))
 
 
-def _summed_when(measure: Measure, condition: exp.Expression) -> exp.Expression | None:
+def _summed_when(measure: Measure, condition: exp.Expr) -> exp.Expr | None:
     """A total or a count over those rows only for which ``condition`` holds, within a query over all."""
     if measure.counts_rows:
         case = exp.Case(ifs=[exp.If(this=condition.copy(), true=exp.Literal.number("1"))], default=exp.Literal.number("0"))
@@ -57,7 +57,7 @@ def share(g: Grammar) -> Draft | None:
     if part is None:
         return None
     standing = g.standing(measure.root, filters)
-    whole: exp.Expression = exp.Count(this=exp.Star(), big_int=True) if measure.counts_rows else measure.value
+    whole: exp.Expr = exp.Count(this=exp.Star(), big_int=True) if measure.counts_rows else measure.value
     word, percent = _share_words(g)
     value = ratio(part, whole)
     value = _percent(value) if percent else value
@@ -191,7 +191,7 @@ def two_values(g: Grammar) -> Draft | None:
     tables = [name for name in g.lexicon.graph.reach(measure.root) if name in g.lexicon.tables]
     columns = [each for name in tables for each in g.lexicon.of_kind(name, "category", "name") if each.weight > 0 and len(each.profile.values) > 1]
     columns = [each for each in columns if each.kind != "name"
-               or each.table != measure.root and each.name == g.lexicon.tables[each.table].display]  # fmt: skip
+               or (each.table != measure.root and each.name == g.lexicon.tables[each.table].display)]  # fmt: skip
     if not columns:
         return None
     by: ColumnWords = g.weighted(columns, lambda each: each.weight * (1.5 if each.table == measure.root else 1))

@@ -17,7 +17,7 @@ from sqlora.prepare.sources.synthesize.query import Select
 
 def population(
     g: Grammar, measure: Measure, filters: Sequence[Filter], period: Period | None
-) -> tuple[exp.Expression, ...]:
+) -> tuple[exp.Expr, ...]:
     """WHERE of a measure."""
     fixed = [measure.where] if measure.where is not None else []
     standing = [] if measure.event else g.standing(measure.root, filters)
@@ -35,7 +35,7 @@ def tables_of(*groups: Sequence[Filter] | Dimension | None) -> set[str]:
     return found
 
 
-def rounded(g: Grammar, measure: Measure, noun: str, share: float = 0.05) -> tuple[exp.Expression, str]:
+def rounded(g: Grammar, measure: Measure, noun: str, share: float = 0.05) -> tuple[exp.Expr, str]:
     """The measure's value, now and then rounded to two decimals because the question says so."""
     if measure.kind in ("amount", "average", "ratio") and g.chance(share):
         word = g.pick("rounded to 2 decimals", "to the penny", "rounded", "rounded to two decimals", "to the cent")
@@ -69,12 +69,13 @@ def scalar(g: Grammar) -> Draft | None:
     if measure.kind == "count" and not measure.counts_rows and g.chance(0.75):
         # "products launched in 2025" could ask for a list; "how many" can't.
         return Draft(ask_how_many(g, noun.removeprefix("number of "), period), query, ("figure", "count"))
-    if measure.kind == "count" and " who " in noun or noun.split()[0] in ("people", "employees"):
+    if (measure.kind == "count" and " who " in noun) or noun.split()[0] in ("people", "employees"):
         noun = f"number of {noun.removeprefix('number of ')}"
     return Draft(ask_for(g, noun, period), query, ("figure",))
 
 
 def period_columns(period: Period | None) -> set[str]:
+    """The columns that a period speaks of."""
     return {f"{node.table}.{node.name}" for node in period.condition.find_all(exp.Column)} if period else set()
 
 
@@ -173,7 +174,7 @@ def _ask_breakdown(
 
 def _order(
     g: Grammar, dimensions: Sequence[Dimension], measure: Measure
-) -> tuple[tuple[tuple[exp.Expression, bool], ...], str]:
+) -> tuple[tuple[tuple[exp.Expr, bool], ...], str]:
     """Sorted, in some of the questions, which then say so."""
     draw = g.random.random()
     first = dimensions[0]
@@ -225,7 +226,7 @@ def two_figures(g: Grammar) -> Draft | None:
 
 def having(g: Grammar) -> Draft | None:
     """Stores with sales over 10,000 in 2025: the name alone."""
-    measure = g.measure(lambda each: each.kind in ("amount", "count") or each.ranks and g.chance(0.3))
+    measure = g.measure(lambda each: each.kind in ("amount", "count") or (each.ranks and g.chance(0.3)))
     if measure is None:
         return None
     dimension = g.dimension(measure, entities_only=g.chance(0.65), times=False)
@@ -257,7 +258,7 @@ def having(g: Grammar) -> Draft | None:
          (f"{g.pick('please list', 'could you list', 'can you show me')} the {plural} with {spoken} {time}", 0.8)],
         lambda form: form[1],
     )[0]  # fmt: skip
-    shown: tuple[exp.Expression, ...] = dimension.shown
+    shown: tuple[exp.Expr, ...] = dimension.shown
     if g.chance(0.12):
         shown = (*shown, measure.value)
         question = question.rstrip("?") + g.pick(", and how much" if measure.kind != "count" else ", and how many",

@@ -14,12 +14,12 @@ from sqlora.prepare.sources.synthesize.lexicon import ColumnWords, TableWords
 from sqlora.prepare.sources.synthesize.query import Select
 
 
-def _filtered(g: Grammar, entity: TableWords, least: int = 1) -> tuple[list[Filter], tuple[exp.Expression, ...]]:
+def _filtered(g: Grammar, entity: TableWords, least: int = 1) -> tuple[list[Filter], tuple[exp.Expr, ...]]:
     filters = g.filters(entity.name, g.random.choices([least, least + 1, least + 2], [6, 3.5, 0.6])[0], listed=True)
     return filters, (*conditions(filters), *g.standing(entity.name, filters))
 
 
-def _lifted(g: Grammar, entity: TableWords, filters: Sequence[Filter], where: Sequence[exp.Expression]) -> str:
+def _lifted(g: Grammar, entity: TableWords, filters: Sequence[Filter], where: Sequence[exp.Expr]) -> str:
     """Now and then, words that lift the standing condition; the caller then leaves it out."""
     standing = entity.standing
     if standing is not None and standing in where and entity.said.lifted and g.chance(0.06):
@@ -130,7 +130,7 @@ def with_columns(g: Grammar) -> Draft | None:
         lambda form: form[1],
     )[0]
     name = g.lexicon.display(entity.name).expression
-    order: tuple[tuple[exp.Expression, bool], ...] = ()
+    order: tuple[tuple[exp.Expr, bool], ...] = ()
     if g.chance(0.2):
         order, said = _sorted_by(g, entity, [column for column, _ in shown])
         question = question.rstrip("?") + said
@@ -143,7 +143,7 @@ def with_columns(g: Grammar) -> Draft | None:
 
 def _sorted_by(
     g: Grammar, entity: TableWords, columns: Sequence[ColumnWords]
-) -> tuple[tuple[tuple[exp.Expression, bool], ...], str]:
+) -> tuple[tuple[tuple[exp.Expr, bool], ...], str]:
     ordered = [each for each in columns if each.kind in ("number", "date")]
     if ordered and g.chance(0.8):
         by = g.random.choice(ordered)

@@ -148,7 +148,7 @@ def _children(g: Grammar, table: str, key: str, number: int, of: str) -> Draft |
               if other.target != table and other.certain and g.lexicon.tables[other.target].display]  # fmt: skip
     if owners and g.chance(0.55):
         owner = g.lexicon.tables[g.random.choice(owners)]
-        shown: tuple[exp.Expression, ...] = (g.lexicon.display(owner.name).expression,)
+        shown: tuple[exp.Expr, ...] = (g.lexicon.display(owner.name).expression,)
         many = g.pick(*owner.plurals)
         numbers = [each for each in g.lexicon.of_kind(edge.source, "number") if each.weight > 0]
         question = g.pick(f"which {many} are in {of}?", f"{many} in {of}", f"list the {many} of {of}", f"what {many} does {of} have?",

@@ -53,7 +53,7 @@ def _predicate(template: str, period: Period | None) -> str:
 
 
 def _draft(
-    g: Grammar, entity: TableWords, predicate: str, where: tuple[exp.Expression, ...], filters: Sequence[Filter], tags: tuple[str, ...]
+    g: Grammar, entity: TableWords, predicate: str, where: tuple[exp.Expr, ...], filters: Sequence[Filter], tags: tuple[str, ...]
 ) -> Draft:
     """Names, or how many, of the entities for which ``predicate`` holds."""
     noun = g.noun_phrase(entity.name, filters)
@@ -81,7 +81,7 @@ def has(g: Grammar) -> Draft | None:
     chosen = _relation(g)
     if chosen is None:
         return None
-    relation, entity, key, holder, held = chosen
+    relation, entity, _, holder, held = chosen
     period = g.period(g.lexicon.date_of(relation.fact), 0.6)
     objects = _objects(g, relation, relation.with_object) if g.chance(0.6) else None
     if period is None and objects is None and g.chance(0.6):
@@ -133,7 +133,7 @@ def both(g: Grammar) -> Draft | None:
 
 def _standing(
     g: Grammar, relation: RelationSection, entity: TableWords, inner: Sequence[Filter], filters: Sequence[Filter]
-) -> tuple[exp.Expression, ...]:
+) -> tuple[exp.Expr, ...]:
     """Leavers are no staff, neither as the entity nor as the fact."""
     found = list(g.standing(entity.name, filters))
     return (*found, *g.standing(relation.fact, inner))
@@ -163,7 +163,7 @@ def never(g: Grammar) -> Draft | None:
     return _draft(g, entity, _predicate(template, period), (condition,), filters, ("membership", "never"))
 
 
-def _counted(g: Grammar) -> tuple[RelationSection, TableWords, str, str, str, Period | None, exp.Expression, str] | None:
+def _counted(g: Grammar) -> tuple[RelationSection, TableWords, str, str, str, Period | None, exp.Expr, str] | None:
     chosen = _relation(g)
     if chosen is None or not chosen[0].more:
         return None

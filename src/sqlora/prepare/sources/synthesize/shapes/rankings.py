@@ -61,9 +61,9 @@ def _draw(g: Grammar) -> tuple[Measure, Dimension, Select, str, str] | None:
     return measure, dimension, query, noun, period.phrase if period else ""
 
 
-def _known(g: Grammar, dimension: Dimension) -> list[exp.Expression]:
+def _known(g: Grammar, dimension: Dimension) -> list[exp.Expr]:
     """The most frequent reason is not a missing one."""
-    found = []
+    found: list[exp.Expr] = []
     for each in dimension.shown:
         if isinstance(each, exp.Column) and g.lexicon.columns[each.table][each.name].profile.missing:
             found.append(exp.Not(this=exp.Is(this=each.copy(), expression=exp.Null())))
