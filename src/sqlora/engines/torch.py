@@ -196,35 +196,37 @@ class TorchEngine:
 
     def _run(self, requests: list[Request]) -> Iterator[tuple[int, Delta | Completion]]:
         """Answer requests of one adapter and prefix together; yields (request's place, delta or completion)."""
-        with self._lock, torch.no_grad():
-            started = time.perf_counter()
-            adapter, size = requests[0].adapter, requests[0].prefix
-            self._switch(adapter)
+        started = time.perf_counter()
+        adapter, size = requests[0].adapter, requests[0].prefix
+        rows = [_Row(request, _generator(request.sampling)) for request in requests]
+        active = list(range(len(rows)))
+        with self._computing(adapter):
             pairs, cached = self._prefix(adapter, requests[0].prompt[:size])
-            rows = [_Row(request, _generator(request.sampling)) for request in requests]
-            suffixes = [list(request.prompt[size:]) for request in requests]
-            lengths = [len(suffix) for suffix in suffixes]
-            cache = self._empty_cache(pairs, len(rows), max(lengths) + 32)
-            layout = Layout.of(0, lengths, self.device, cache, [0] * len(rows))
+            suffixes = [request.prompt[size:] for request in requests]
+            seen = [len(suffix) for suffix in suffixes]
+            cache = self._empty_cache(pairs, len(rows), max(seen) + 32)
+            layout = Layout.of(0, seen, self.device, cache, [0] * len(rows))
             hidden = self._forward(
                 [token for suffix in suffixes for token in suffix],
-                [size + place for length in lengths for place in range(length)],
+                [size + place for length in seen for place in range(length)],
                 layout,
             )
-            hidden = hidden[torch.tensor(lengths, device=self.device).cumsum(0) - 1]
-            active, seen = list(range(len(rows))), lengths
-            while True:
-                for place, token in zip(active, self._choose(hidden, [rows[p] for p in active]), strict=True):
-                    delta = self._take(rows[place], token)
-                    if len(rows[place].tokens) == 1:
-                        rows[place].first_token_seconds = time.perf_counter() - started
-                    if delta:
-                        yield place, Delta(delta, 1)
-                    if rows[place].stop_reason:
-                        yield place, _completion(rows[place], size if cached else 0, time.perf_counter() - started)
-                going = [n for n, place in enumerate(active) if not rows[place].stop_reason]
-                if not going:
-                    return
+            tokens = self._choose(hidden[torch.tensor(seen, device=self.device).cumsum(0) - 1], rows)
+        while True:
+            for place, token in zip(active, tokens, strict=True):
+                row = rows[place]
+                delta = self._take(row, token)
+                seconds = time.perf_counter() - started
+                if len(row.tokens) == 1:
+                    row.first_token_seconds = seconds
+                if delta:
+                    yield place, Delta(delta, 1)
+                if row.stop_reason:
+                    yield place, _completion(row, size if cached else 0, seconds)
+            going = [n for n, place in enumerate(active) if not rows[place].stop_reason]
+            if not going:
+                return
+            with self._computing(adapter):
                 if len(going) < len(active):
                     cache.select(torch.tensor(going, device=self.device))
                     active, seen = [active[n] for n in going], [seen[n] for n in going]
@@ -232,7 +234,15 @@ class TorchEngine:
                     cache.reserve(cache.keys[0].shape[2] + 64)
                 layout = Layout.of(0, [1] * len(active), self.device, cache, seen)
                 hidden = self._forward([rows[p].tokens[-1] for p in active], [size + n for n in seen], layout)
-                seen = [n + 1 for n in seen]
+                tokens = self._choose(hidden, [rows[p] for p in active])
+            seen = [n + 1 for n in seen]
+
+    @contextlib.contextmanager
+    def _computing(self, adapter: str | None) -> Iterator[None]:
+        """The model with this adapter, for one step: held no longer, so that streams may be read in turns."""
+        with self._lock, torch.no_grad():
+            self._switch(adapter)
+            yield
 
     def _forward(self, tokens: list[int], positions: list[int], layout: Layout) -> Tensor:
         """Flat tokens [T] → hidden states [T, width]."""

@@ -23,6 +23,7 @@ from sqlora.models.precision import Precision, choose_precision
 from sqlora.prompting import Encoded, encode
 from sqlora.train import checkpoint
 from sqlora.train.checkpoint import Position
+from sqlora.train.loss import completion_loss
 from sqlora.train.memory import keep_freed_memory, peak_memory_mb
 from sqlora.train.packing import Pack, pack, tensors
 from sqlora.train.progress import Progress
@@ -250,8 +251,7 @@ class Run:
         hidden = self.model.model(
             input_ids=batch.tokens, position_ids=batch.positions, layout=batch.layout, use_cache=False
         ).last_hidden_state[0]
-        logits = self.model.lm_head(hidden.index_select(0, batch.labelled))
-        return nn.functional.cross_entropy(logits.float(), batch.labels, reduction="sum")
+        return completion_loss(hidden.index_select(0, batch.labelled), self.model.lm_head.weight, batch.labels)
 
     @torch.no_grad()
     def _validate(self) -> None:

@@ -170,3 +170,19 @@ def test_an_adapter_that_is_not_loaded_or_does_not_fit_is_refused(engine: TorchE
         save_and_load()
     engine.unload_adapter("one")
     assert engine.adapters() == ("two",)
+
+
+def test_streams_read_in_turns_keep_their_own_adapters(engine: TorchEngine) -> None:
+    expected = [engine.generate([request("in turns", name)])[0].text for name in ("one", "two")]
+    streams = [engine.stream(request("in turns", name)) for name in ("one", "two")]
+    texts = ["", ""]
+    open_streams = {0, 1}
+    while open_streams:
+        for number in sorted(open_streams):
+            item = next(streams[number], None)
+            if item is None:
+                open_streams.remove(number)
+            elif isinstance(item, Delta):
+                texts[number] += item.text
+    assert texts == expected
+    assert torch.is_grad_enabled()

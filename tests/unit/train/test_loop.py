@@ -144,9 +144,7 @@ def test_bad_data_is_named_with_file_and_line(base: Path, tmp_path: Path) -> Non
         train(spec(base, data), tmp_path / "job2")
 
 
-def test_a_full_disk_keeps_the_previous_checkpoint(
-    base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_full_disk_keeps_the_previous_checkpoint(base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data = write_dataset(tmp_path / "data")
     calls = iter(range(1000))
     train(spec(base, data), tmp_path / "job", should_stop=lambda: next(calls) >= 5)

@@ -14,6 +14,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from sqlora.models.attention import use_shared_prefix
 from sqlora.models.lora import TARGETS, initialise, inject
 from sqlora.prompting import Encoded, shared_prefix
+from sqlora.train.loss import completion_loss
 from sqlora.train.packing import pack, tensors
 
 VOCABULARY = 97
@@ -65,8 +66,7 @@ def packed_loss(model: LlamaForCausalLM, examples: list[Encoded], budget: int) -
         hidden = model.model(
             input_ids=batch.tokens, position_ids=batch.positions, layout=batch.layout, use_cache=False
         ).last_hidden_state[0]
-        logits = model.lm_head(hidden[batch.labelled])
-        total = total + torch.nn.functional.cross_entropy(logits, batch.labels, reduction="sum")
+        total = total + completion_loss(hidden[batch.labelled], model.lm_head.weight, batch.labels)
         labels += len(batch.labels)
     return total / labels
 
@@ -141,3 +141,16 @@ def test_shared_prefix_leaves_a_token_to_every_prompt() -> None:
     assert shared_prefix([(1, 2, 3), (1, 2, 4)]) == 2
     assert shared_prefix([(5,), (5,)]) == 0
     assert shared_prefix([]) == 0
+
+
+def test_the_chunked_loss_is_cross_entropy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sqlora.train.loss.CHUNK", 3)
+    torch.manual_seed(0)
+    hidden, head, labels = torch.randn(8, 5), torch.randn(11, 5), torch.randint(0, 11, (8,))
+    ours, theirs = hidden.clone().requires_grad_(), hidden.clone().requires_grad_()
+    got = completion_loss(ours, head, labels)
+    expected = torch.nn.functional.cross_entropy(theirs @ head.t(), labels, reduction="sum")
+    (2 * got).backward()
+    (2 * expected).backward()
+    torch.testing.assert_close(got, expected)
+    torch.testing.assert_close(ours.grad, theirs.grad)
