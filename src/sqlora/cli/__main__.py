@@ -1,0 +1,5 @@
+"""``python -m sqlora.cli`` is ``sqlora``."""
+
+from sqlora.cli.app import main
+
+main()

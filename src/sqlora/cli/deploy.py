@@ -1,0 +1,42 @@
+"""``sqlora deploy``: custom model → something to ask."""
+
+from __future__ import annotations
+
+import click
+
+from sqlora.cli.command import command as make
+from sqlora.cli.output import print_fields, print_json, print_next
+from sqlora.cli.project import open_backend, open_project
+
+
+@make(
+    name="deploy",
+    examples={
+        "sqlora deploy larkspur": "as the deployment named in sqlora.toml, or larkspur",
+        "sqlora deploy larkspur-2 --name staging": "beside another one, over the same base model",
+        "sqlora deploy larkspur --json | jq -r .id": "for a script",
+    },
+)
+@click.argument("model")
+@click.option("--name", metavar="NAME", help="Name of the deployment ([deploy] name, else the model's).")
+@click.pass_context
+def command(ctx: click.Context, model: str, name: str | None, as_json: bool) -> None:
+    """Make the custom model MODEL (name or id) answer questions.
+
+    Nothing runs and nothing is paid while nobody asks: the first question loads the adapter.
+    """
+    with open_backend(open_project(ctx)) as place:
+        deployment = place.create_deployment(model, name)
+        custom = place.state.models.get(deployment.model_id)
+    fields = {
+        "deployment": deployment.name,
+        "id": deployment.id,
+        "status": deployment.status,
+        "model": custom.name,
+        "base_model": custom.base_model,
+    }
+    if as_json:
+        print_json(fields)
+        return
+    print_fields(fields)
+    print_next(f'sqlora ask "…" --deployment {deployment.name} --run')
