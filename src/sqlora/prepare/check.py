@@ -133,5 +133,6 @@ class Checker:
 
 
 def _says_something(result: ResultSet) -> bool:
-    """Whether there is a value that is not NULL in the result."""
-    return any(value is not None for row in result.rows for value in row)
+    """Whether there is a value in the result that is not NULL, nor a lonely zero."""
+    values = [value for row in result.rows for value in row if value is not None]
+    return any(values) if len(result.rows) == 1 else bool(values)

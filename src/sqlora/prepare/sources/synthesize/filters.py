@@ -114,6 +114,8 @@ def _category(lexicon: Lexicon, column: ColumnWords, random: Random) -> Drawn:
     else:
         said = said.model_copy(update={"noun": ()})
     draw = random.random() if not said.noun else 1.0
+    if column.profile.missing and 0.09 <= draw < 0.135:
+        draw = 1.0  # who has no tier is not in the gold one either, but <> and NOT IN leave NULLs out
     if draw < 0.09 and len(values) > 3:
         chosen = random.sample(values[:30], random.choices([2, 3], [4, 1])[0])
         joined = words.enumerate_words([spoken_value(column, value, random) for value in chosen], "or")
@@ -259,7 +261,7 @@ def _finite(verb: str) -> bool:
     """Whether the verb can stand alone: people "joined", shops "were opened"."""
     return verb.split()[0] not in ("hired", "launched", "opened", "introduced", "placed", "counted", "created", "made",
                                    "closed", "shut", "taken", "listed", "issued", "added", "recruited",
-                                   "ordered", "employed", "refunded", "returned", "signed", "founded")  # fmt: skip
+                                   "ordered", "employed", "refunded", "returned", "founded")  # fmt: skip
 
 
 def _flag(lexicon: Lexicon, column: ColumnWords, random: Random) -> Drawn:

@@ -106,9 +106,9 @@ def finish(text: str, random: Random) -> str:
     """The sentence as it gets typed: with or without capitals and punctuation, abbreviated, or with a slip."""
     text = words.tidy(text)
     draw = random.random()
-    if draw < 0.035:
+    if draw < 0.07:
         text = _abbreviate(text, random)
-    elif draw < 0.075:
+    elif draw < 0.105:
         text = _slip(text, random)
     draw = random.random()
     if draw < 0.62:
@@ -129,7 +129,7 @@ def _abbreviate(text: str, random: Random) -> str:
     found = [word for word in _ABBREVIATIONS if re.search(rf"\b{word}\b", text)]
     if not found:
         return text
-    word = random.choice(found)
+    word = "average" if "average" in found and random.random() < 0.7 else random.choice(found)
     return re.sub(rf"\b{word}\b", _ABBREVIATIONS[word], text, count=1)
 
 

@@ -67,6 +67,7 @@ class TableSection(Section):
     names: Words = ()
     display: str | None = None
     link: Words = ()
+    named_afar: bool = True  # whether other tables' questions show its names
     person: bool = False
     weight: float = 1.0
     date: str | None = None  # what dates its rows: "order_date", "order.order_date" of a table they belong to, or "none"

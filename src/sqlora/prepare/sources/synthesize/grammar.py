@@ -113,6 +113,8 @@ class Grammar:
             avoid |= {f"{node.table}.{node.name}" for node in period.condition.find_all(exp.Column)}
         if measure.date:
             avoid.add(f"{measure.date.table}.{measure.date.name}")
+        if measure.where is not None:
+            avoid |= {f"{node.table}.{node.name}" for node in measure.where.find_all(exp.Column)}
         found = self.filters(measure.root, count, sorted(avoid))
         owners = {name.split(".")[0] for name in avoid}
         return [each for each in found if not self._fixes(each, owners)]
@@ -237,7 +239,8 @@ class Grammar:
         if measure.kind == "amount" and not name.startswith("total") and self.chance(0.22):
             name = f"total {' '.join(before)} {name}"
         else:
-            name = f"{' '.join(before)} {name}"
+            head, _, rest = name.partition("number of ")
+            name = f"number of {' '.join(before)} {rest}" if rest and not head else f"{' '.join(before)} {name}"
         after.sort(key=len)
         return words.tidy(" ".join([adjective, name, *after]))
 
@@ -263,7 +266,7 @@ class Grammar:
             if table is None:
                 continue
             near = name == root
-            if table.display and not near:
+            if table.display and table.said.named_afar and not near:
                 shown = self.lexicon.display(name).expression
                 found.append((Dimension((shown,), table.nouns, table=name), 2.0 * table.weight))
             if entities_only:
@@ -284,7 +287,7 @@ class Grammar:
         if date is None:
             if self.lexicon.graph.edges[root] and not self.lexicon.tables[root].display:
                 return []
-            dates = self.lexicon.of_kind(root, "date")
+            dates = [each for each in self.lexicon.of_kind(root, "date") if not each.profile.missing and each.weight > 0]
             date = self.random.choice(dates) if dates else None
             if date is None:
                 return []

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sqlglot import exp
 
 from sqlora.prepare.sources.synthesize import words
 from sqlora.prepare.sources.synthesize.filters import Filter, spoken_value
 from sqlora.prepare.sources.synthesize.frames import ask_for
 from sqlora.prepare.sources.synthesize.grammar import Dimension, Draft, Grammar, conditions
-from sqlora.prepare.sources.synthesize.lexicon import ColumnWords, Measure
+from sqlora.prepare.sources.synthesize.lexicon import ColumnWords, Measure, is_plural
 from sqlora.prepare.sources.synthesize.periods import draw_years
 from sqlora.prepare.sources.synthesize.query import Select, column
 from sqlora.prepare.sources.synthesize.shapes.figures import by_phrase, period_columns, population, tables_of
@@ -144,8 +146,8 @@ def two_periods(g: Grammar) -> Draft | None:
         f"compare {noun} {by} {g.pick('in', 'for')} {one} {g.pick('and', 'with', 'to', 'vs')} {two}",
         f"{noun} {by}, {one} {g.pick('vs', 'versus', 'against', 'compared to', 'vs.')} {two}",
         f"{g.pick('show', 'show me', 'give me', 'I need')} {noun} for {one} and {two} {by}",
-        f"how {'do' if measure.plural else 'does'} {noun} in {one} compare {g.pick('with', 'to')} {two} {by}?",
-        f"what {'were' if measure.plural else 'was'} {noun} {by} in {one} and in {two}?",
+        f"how {'do' if is_plural(noun) else 'does'} {noun} in {one} compare {g.pick('with', 'to')} {two} {by}?",
+        f"what {'were' if is_plural(noun) else 'was'} {noun} {by} in {one} and in {two}?",
         f"{noun} in {one} next to {two} {by}",
         f"{by.replace('by', 'per', 1)}, {noun} in {one} and in {two}" if by.startswith(("by", "per", "for each")) else f"{one} vs {two} {noun} {by}",
     )  # fmt: skip
@@ -178,7 +180,7 @@ def change(g: Grammar) -> Draft | None:
              f"{g.pick('show', 'give me', 'show me')} the {grown} {noun} between {one} and {two} {by}"]  # fmt: skip
     if not rate:
         forms.append(f"by how much did {noun} {g.pick('change', 'grow', 'increase')} from {one} to {two} {by}?")
-        forms.append(f"how much {g.pick('more', 'higher')} {'were' if measure.plural else 'was'} {noun} in {two} than in {one} {by}?".replace("how much more were", "how much higher were"))
+        forms.append(f"how much higher {'were' if is_plural(noun) else 'was'} {noun} in {two} than in {one} {by}?")
     query = Select(measure.root, (*groups, value), population(g, measure, filters, None), groups)
     return Draft(g.random.choice(forms), query, ("comparison", "change"))
 
@@ -212,7 +214,28 @@ def two_values(g: Grammar) -> Draft | None:
         f"how do {what} {one} and {what} {two} compare in {noun} {time}?" if g.chance(0.5) else f"how do {one} and {two} compare in {noun} {time}?",
         f"{g.pick('show', 'give me', 'show me')} {noun} by {what} for {one} and {two} {time}",
     )
+    if _additive(measure) and g.chance(0.35):
+        return _side_by_side(g, measure, by, values, (one, two), noun, time, query.where[1:]) or Draft(question, query, ("comparison", "values"))
     return Draft(question, query, ("comparison", "values"))
+
+
+def _side_by_side(
+    g: Grammar, measure: Measure, by: ColumnWords, values: Sequence[object], said: tuple[str, str], noun: str, time: str,
+    where: tuple[exp.Expr, ...],
+) -> Draft | None:
+    """Web vs app orders per month: a column for each of the values."""
+    avoid = frozenset({f"{by.table}.{by.name}"})
+    dimension = g.dimension(measure, avoid)
+    if dimension is None or not g.fits(measure, tables_of(dimension) | {by.table}) or (dimension.time and time):
+        return None
+    conditions_ = [exp.EQ(this=by.expression.copy(), expression=exp.Literal.string(str(value))) for value in values]
+    figures = [figure for condition in conditions_ if (figure := _summed_when(measure, condition)) is not None]
+    one, two = said
+    each, vs = by_phrase(g, [dimension]), g.pick("vs", "versus", "and", "against")
+    question = g.pick(f"{noun} {each}: {one} {vs} {two} {time}", f"{one} {vs} {two} {noun} {each} {time}",
+                      f"{noun} of {one} and of {two} side by side {each} {time}",
+                      f"show {one} and {two} {noun} side by side {each} {time}")  # fmt: skip
+    return Draft(question, Select(measure.root, (*dimension.shown, *figures), where, dimension.shown), ("comparison", "values"))
 
 
 def above_average_group(g: Grammar) -> Draft | None:
@@ -238,9 +261,12 @@ def above_average_group(g: Grammar) -> Draft | None:
     had = "had" if period else "have"
     question = g.pick(
         f"which {many} {had} {noun} {time} {word} the average {each}?", f"{many} with {noun} {word} the average {each} {time}",
-        f"{g.pick('list', 'show me', 'find')} {g.pick('', 'all ', 'the ')}{many} whose {noun} {time} {'are' if measure.plural else 'is'} {word} the average per {each}",
+        f"{g.pick('list', 'show me', 'find')} {g.pick('', 'all ', 'the ')}{many} whose {noun} {time} {'are' if is_plural(noun) else 'is'} {word} the average per {each}",
         f"{many} with {'above' if more else 'below'}-average {noun} {time}", f"which {many} had {'above' if more else 'below'} average {noun} {time}?",
     )  # fmt: skip
+    if measure.kind == "count" and g.chance(0.7):
+        than = f"{'more' if more else 'fewer'} {noun.removeprefix('number of ')} {time} than the average {each}"
+        question = g.pick(f"which {many} {had} {than}?", f"{many} with {than}", f"{many} that {had} {than}")
     return Draft(question, Select(measure.root, dimension.shown, where, dimension.shown, (condition,)), ("having", "subquery"))
 
 

@@ -37,7 +37,9 @@ def tables_of(*groups: Sequence[Filter] | Dimension | None) -> set[str]:
 
 def rounded(g: Grammar, measure: Measure, noun: str, share: float = 0.05) -> tuple[exp.Expr, str]:
     """The measure's value, now and then rounded to two decimals because the question says so."""
-    if measure.kind in ("amount", "average", "ratio") and g.chance(share):
+    columns = [g.lexicon.columns[node.table][node.name] for node in measure.value.find_all(exp.Column)]
+    whole = measure.kind != "average" and all(each.profile.whole for each in columns)
+    if measure.kind in ("amount", "average", "ratio") and measure.ranks and not whole and g.chance(share):
         word = g.pick("rounded to 2 decimals", "to the penny", "rounded", "rounded to two decimals", "to the cent")
         value = exp.Round(this=measure.value.copy(), decimals=exp.Literal.number("2"))
         return value, f"{noun} {word}"
@@ -57,8 +59,9 @@ def scalar(g: Grammar) -> Draft | None:
     value, noun = rounded(g, measure, noun)
     query = Select(measure.root, (value,), population(g, measure, filters, period))
     if measure.asks and g.chance(0.4):
-        after = " ".join(g.afar(found, measure.root) for found in filters if found.table != measure.root)
-        if all(found.table != measure.root for found in filters):
+        phrases = [g.afar(found, measure.root) for found in filters if found.table != measure.root]
+        after = " ".join(phrases)
+        if len(phrases) == len(filters) and not after.startswith(("by ", "handled ", "on ")):
             question = f"{g.random.choice(measure.asks)} {after} {period.phrase if period else ''}?"
             return Draft(question, Select(measure.root, (measure.value,), query.where), ("figure",))
     if measure.counts_rows and g.chance(0.7):
@@ -160,13 +163,18 @@ def _ask_breakdown(
         if not (where.startswith("in each") and named[0].table is None):
             return g.pick(f"how many {noun} {verb} {where} {time}?", f"how many {noun} {'were' if time else 'are'} there {where} {time}?",
                           f"how many {noun} {where} {time}?")  # fmt: skip
+    if measure.counts_rows and not noun.startswith("number of"):
+        # "show the articles per category" could ask for the articles.
+        if g.chance(0.5):
+            return g.pick(f"{noun} {by} {time}", f"{noun} {by} {time}", f"{noun} {by}{', ' if time else ''}{period.bare if period else ''}")
+        noun = f"number of {noun}"
     if by and len(named) == 1 and g.chance(0.12):
         each = g.pick(*named[0].nouns)
         return g.pick(f"for each {each}, show the {noun} {time}", f"per {each}: {noun} {time}",
                       f"for every {each}, give me the {noun} {time}", f"{each} wise {noun} {time}")  # fmt: skip
     if by and len(named) == 1 and measure.kind == "amount" and g.chance(0.05):
         each = g.pick(*named[0].nouns)
-        return f"how {'do' if measure.plural else 'does'} {noun} {time} break down by {each}?"
+        return f"how {'do' if is_plural(noun) else 'does'} {noun} {time} break down by {each}?"
     if period and g.chance(0.3):
         return ask_for(g, f"{noun} {time} {by}", None, past=True)
     return ask_for(g, f"{noun} {by}", period)

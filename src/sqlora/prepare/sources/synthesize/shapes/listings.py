@@ -83,7 +83,7 @@ def _shown(g: Grammar, entity: TableWords, count: int) -> list[tuple[ColumnWords
     """Columns to show beside the name, of the entity or of what it belongs to, with the words for each."""
     shown: list[tuple[ColumnWords, str]] = []
     for _ in range(count):
-        near = [name for name in g.lexicon.graph.reach(entity.name)[1:] if name in g.lexicon.tables]
+        near = [name for name in g.lexicon.graph.reach(entity.name)[1:] if name in g.lexicon.tables and g.lexicon.tables[name].said.named_afar]
         if near and g.chance(0.25):
             owner = g.random.choice(near)
             if g.lexicon.tables[owner].display and g.chance(0.7):
@@ -207,7 +207,7 @@ def distinct(g: Grammar) -> Draft | None:
                           f"how many {g.pick('different', 'distinct', '')} {many} are there among {g.pick('our ', 'the ', '')}{noun}?")  # fmt: skip
         return Draft(question, Select(table.name, (value,), tuple(where)), ("count", "distinct"))
     question = g.pick(
-        f"which {g.pick('different ', '')}{many} {'do' if g.chance(0.8) else 'can'} {noun} have?",
+        f"which {g.pick('different ', '')}{many} do {noun} have?",
         f"what {many} are there {'among' if filters else 'for'} {noun}?",
         f"list the {g.pick('distinct', 'different', 'unique')} {many} of {noun}",
         f"show {g.pick('all ', 'the ')}{g.pick('distinct', 'different')} {many} of {noun}",

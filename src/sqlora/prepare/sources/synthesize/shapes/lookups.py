@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import datetime
+
 from sqlglot import exp
 
 from sqlora.prepare.sources.synthesize import words
 from sqlora.prepare.sources.synthesize.filters import spoken_value
 from sqlora.prepare.sources.synthesize.frames import ask_for
 from sqlora.prepare.sources.synthesize.grammar import Draft, Grammar, conditions
-from sqlora.prepare.sources.synthesize.lexicon import ColumnWords
+from sqlora.prepare.sources.synthesize.lexicon import ColumnWords, TableWords
 from sqlora.prepare.sources.synthesize.query import Select, column
 from sqlora.prepare.sources.synthesize.shapes.figures import tables_of
 
@@ -22,13 +24,15 @@ def attribute(g: Grammar) -> Draft | None:
     name = g.lexicon.display(entity.name)
     if not name.profile.values:
         return None
+    if name.kind == "date":
+        return _of_date(g, entity, name)
     value = g.random.choice(name.profile.values)
     spoken = spoken_value(name, value, g.random)
     where = (exp.EQ(this=name.expression.copy(), expression=exp.Literal.string(str(value))),)
-    near = [table for table in g.lexicon.graph.reach(entity.name)[1:] if table in g.lexicon.tables]
+    near = [table for table in g.lexicon.graph.reach(entity.name)[1:] if table in g.lexicon.tables and g.lexicon.tables[table].said.named_afar]
     if near and g.chance(0.35):
         owner = g.random.choice(near)
-        if g.lexicon.tables[owner].display and g.chance(0.75):
+        if g.lexicon.tables[owner].display and g.chance(0.9):
             shown, noun = g.lexicon.display(owner), g.pick(*g.lexicon.tables[owner].nouns)
         else:
             found = g.attribute_of(owner, "category")
@@ -64,6 +68,38 @@ def _ask(g: Grammar, found: ColumnWords, spoken: str) -> str:
     return g.pick(f"what {are} the {noun} of {spoken}?", f"{noun} of {spoken}", f"what {noun} does {spoken} have?",
                   f"tell me the {noun} of {spoken}", f"what {are} {possessive} {noun}?", f"{spoken} {noun}",
                   f"can you look up the {noun} of {spoken}?", f"I need the {noun} for {spoken}", f"look up {possessive} {noun}")  # fmt: skip
+
+
+def _of_date(g: Grammar, entity: TableWords, date: ColumnWords) -> Draft | None:
+    """Rows that are called by their date, as a calendar's: which week is 14 June in, when does week 10 begin and end."""
+    classes = [each for each in g.lexicon.of_kind(entity.name, "number", "category") if each.is_dimension and each.weight > 0]
+    if not classes:
+        return None
+    if g.chance(0.5):
+        found = g.weighted(classes, lambda each: each.weight)
+        noun = g.pick(*found.nouns)
+        value: exp.Expr = g.lexicon.functions.today()
+        spoken = g.pick("today", "the business date")
+        if g.chance(0.85):
+            day = g.random.choice(date.profile.values)
+            value, spoken = exp.Literal.string(str(day)[:10]), words.spoken_date(datetime.date.fromisoformat(str(day)[:10]), g.random)
+        question = g.pick(f"which {noun} is {spoken} in?", f"what {noun} is {spoken} in?", f"{noun} of {spoken}", f"which {noun} does {spoken} fall in?",
+                          f"in which {noun} is {spoken}?")  # fmt: skip
+        return Draft(question, Select(entity.name, (found.expression,), (exp.EQ(this=date.expression.copy(), expression=value),)), ("lookup",))
+    chosen = g.random.sample(classes, min(len(classes), g.random.choice([1, 2, 2])))
+    year = [each for each in classes if each.profile.distinct <= 4]
+    if year and year[0] not in chosen:
+        chosen = [chosen[0], year[0]]
+    picked = [(each, g.random.choice(each.profile.values)) for each in chosen]
+    where = tuple(exp.EQ(this=each.expression.copy(), expression=exp.Literal.number(str(value))) for each, value in picked)
+    what = " of ".join(f"{each.nouns[0]} {value}" for each, value in picked)
+    low, high = exp.Min(this=date.expression.copy()), exp.Max(this=date.expression.copy())
+    if g.chance(0.3):
+        first = g.chance(0.5)
+        question = g.pick(f"{'first' if first else 'last'} day of {what}", f"when does {what} {'start' if first else 'end'}?")
+        return Draft(question, Select(entity.name, (low if first else high,), where), ("lookup", "date"))
+    question = g.pick(f"when does {what} start and end?", f"first and last day of {what}", f"from when to when is {what}?", f"which dates does {what} cover, start and end?")
+    return Draft(question, Select(entity.name, (low, high), where), ("lookup", "date"))
 
 
 def extreme_date(g: Grammar) -> Draft | None:
@@ -110,7 +146,7 @@ def by_key(g: Grammar) -> Draft | None:
         return draft
     here = (exp.EQ(this=column(table.name, key), expression=exp.Literal.number(str(number))),)
     if draw < 0.6:
-        owners = [owner for owner in g.lexicon.graph.reach(table.name)[1:] if owner in g.lexicon.tables and g.lexicon.tables[owner].display]
+        owners = [owner for owner in g.lexicon.graph.reach(table.name)[1:] if owner in g.lexicon.tables and g.lexicon.tables[owner].display and g.lexicon.tables[owner].said.named_afar]
         if owners:
             owner = g.random.choice(owners)
             shown, name = g.lexicon.display(owner).expression, g.pick(*g.lexicon.tables[owner].nouns)
