@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
+from sqlglot.errors import SqlglotError
+
 from sqlora.errors import DialectError, QueryError, QueryLimitError
 from sqlora.prepare.examples import Candidate, Example, Rejection
 from sqlora.sql.check import check
@@ -27,6 +29,9 @@ REASONS = (
 # A model that has to be asked in more than this, or answers in more, is not asked for a query. Characters.
 QUESTION_LIMIT = 2_000
 SQL_LIMIT = 4_000
+
+# Enough rows to see whether there are any: fetching 10,000 of each breakdown takes longer than finding them.
+PROBE = Limits(rows=200)
 
 # Bedrock fails a customization job whose text has one of these, in upper or lower case ("Preparing data for
 # fine-tuning understanding models"; the last two are from AWS's nova_ft_dataset_validator.py).
@@ -74,7 +79,7 @@ class Checker:
     dialect: Dialect
     schema: Schema | None = None
     database: Database | None = None
-    limits: Limits = field(default_factory=Limits)
+    limits: Limits = PROBE
     _verdicts: dict[str, Verdict] = field(default_factory=dict, repr=False)
 
     def check(self, candidate: Candidate) -> Example | Rejection:
@@ -124,7 +129,9 @@ class Checker:
         # The query was checked above, so it goes to the engine directly: what `run_query` would do, without
         # parsing it a second time, which halves the time of a large dataset.
         try:
-            result = self.database.run(tree.sql(self.database.dialect_name), self.limits)
+            result = self.database.run(tree.sql(self.database.dialect_name, comments=False), self.limits)
+        except SqlglotError as error:
+            return Verdict("refused", f"can't be written for {self.database.dialect_name}: {error}")
         except QueryLimitError as error:
             return Verdict("limit", error.message.splitlines()[0])
         except QueryError as error:
