@@ -205,6 +205,10 @@ def _number(lexicon: Lexicon, column: ColumnWords, random: Random) -> Drawn:
         return exp.Between(this=subject.copy(), low=_number_literal(value), high=_number_literal(high)), said
     unit = unit.removesuffix("s") if value == 1 else unit
     spoken = words.spoken_number(value, random) + unit
+    if column.profile.missing and random.random() < 0.15:
+        low_or_none = exp.or_(exp.LT(this=subject.copy(), expression=_number_literal(value)), exp.Is(this=subject.copy(), expression=exp.Null()))
+        words_for = f"with {words.with_article(noun)} below {spoken} or none at all"
+        return exp.Paren(this=low_or_none), Phrasing(phrase=(words_for,), verb=(words_for.replace("with", "have", 1),))
     kind, forms, given = random.choices(
         [
             (exp.GT, ("above", "over", "of more than", "greater than", "higher than"), column.said.above),

@@ -304,6 +304,7 @@ class Grammar:
 
         found = [
             (Dimension((call("month_start", date.expression),), nouns("month"), adjectives("monthly"), time=True), 2.0),
+            (Dimension((call("month", date.expression),), nouns("calendar month number", "month of the year"), time=True), 0.15),
             (Dimension((date.expression,), nouns("day"), adjectives("daily"), time=True), 0.0 if own else 0.25),
             (Dimension((call("year", date.expression),), nouns("year", "calendar year"), adjectives("yearly", "annual"), time=True), 1.6),
         ]

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from sqlora.prepare.sources.synthesize.grammar import Draft, Grammar
-from sqlora.prepare.sources.synthesize.shapes import comparisons, figures, listings, lookups, membership, rankings
+from sqlora.prepare.sources.synthesize.shapes import (
+    comparisons,
+    details,
+    figures,
+    listings,
+    lookups,
+    membership,
+    rankings,
+)
 
 Shape = Callable[[Grammar], Draft | None]
 
@@ -44,5 +52,11 @@ SHAPES: tuple[tuple[Shape, float], ...] = (
     (comparisons.two_values, 2),
     (comparisons.above_average_group, 1.5),
     (comparisons.per_each, 2),
-    (comparisons.union_of_columns, 0.4),
+    (comparisons.union_of_columns, 0.6),
+    (details.fact_rows, 1.8),
+    (details.where_it_lies, 0.9),
+    (details.dates_by, 0.8),
+    (details.banded, 0.4),
+    (details.with_none, 0.5),
+    (details.known_only, 0.5),
 )

@@ -52,7 +52,7 @@ def scalar(g: Grammar) -> Draft | None:
     if measure is None:
         return None
     period = g.period(measure.date, 0.6)
-    filters = g.filters_for(measure, g.random.choices([0, 1, 2], [3, 5, 2] if period else [1.5, 6, 3])[0], period)
+    filters = g.filters_for(measure, g.random.choices([0, 1, 2], [4, 5, 1.3] if period else [2.2, 6, 2])[0], period)
     if not g.fits(measure, tables_of(filters)):
         return None
     noun = g.figure(measure, filters)
@@ -116,7 +116,7 @@ def _broken_down(g: Grammar, measure: Measure, dimensions: list[Dimension]) -> D
     period = g.period(measure.date, 0.3 if over_time else 0.5)
     if period and over_time and (period.short or not any(each.adjectives for each in dimensions)):
         period = None  # a month has one month
-    filters = g.filters_for(measure, g.random.choices([0, 1, 2], [5, 4, 0.6])[0], period, dimensions)
+    filters = g.filters_for(measure, g.random.choices([0, 1, 2], [6, 4, 0.4])[0], period, dimensions)
     if not g.fits(measure, tables_of(filters, *dimensions)):
         return None
     adjective = ""

@@ -100,7 +100,15 @@ def top(g: Grammar) -> Draft | None:
          (f"rank the {what}" if what.startswith(("top", "bottom")) else what, 0.4)],
         lambda form: form[1],
     )[0]  # fmt: skip
-    ranked = Select(query.root, (*query.show, value), query.where, query.group, order=((measure.value, high),), limit=count)
+    offset = None
+    if g.chance(0.05):
+        offset = g.random.choice([3, 5, 5, 10, 10, 20])
+        question = g.pick(
+            f"{plural} ranked {offset + 1} to {offset + count} by {noun} {time}", f"{plural} on places {offset + 1} to {offset + count} by {noun} {time}",
+            f"skip the {'top' if high else 'bottom'} {offset} {plural} by {noun} {time} and show the next {n}",
+        )  # fmt: skip
+        high = high or question.startswith(plural)
+    ranked = Select(query.root, (*query.show, value), query.where, query.group, order=((measure.value, high),), limit=count, offset=offset)
     return Draft(question, ranked, ("ranking",))
 
 
