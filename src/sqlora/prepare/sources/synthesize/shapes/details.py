@@ -150,6 +150,8 @@ def with_none(g: Grammar) -> Draft | None:
     on = exp.and_(*(plain(part) for part in (link, *conditions(filters), *g.standing(fact.name, filters))))
     query = exp.select(name, exp.Count(this=exp.Column(this=identifier(counted)), big_int=True))
     query = query.from_(exp.Table(this=identifier(entity.name))).group_by(name.copy())
+    for condition in g.standing(entity.name, ()):
+        query = query.where(plain(condition))
     query.append("joins", exp.Join(this=exp.Table(this=identifier(fact.name)), side="LEFT", on=on))
     each, noun = g.pick(*entity.nouns), g.noun_phrase(fact.name, filters)
     many = words.plural(each)

@@ -64,8 +64,13 @@ def scalar(g: Grammar) -> Draft | None:
         if len(phrases) == len(filters) and not after.startswith(("by ", "handled ", "on ")):
             question = f"{g.random.choice(measure.asks)} {after} {period.phrase if period else ''}?"
             return Draft(question, Select(measure.root, (measure.value,), query.where), ("figure",))
-    if measure.counts_rows and g.chance(0.7):
+    if measure.counts_rows:
         noun = g.noun_phrase(measure.root, filters)
+        if g.chance(0.16):
+            # "regions in Wales" asks for their names, "walk-in orders last month" for their number.
+            named = g.lexicon.tables[measure.root].display is not None
+            asked = ask_for(g, f"number of {noun}", period) if named else f"{noun} {period.phrase if period else ''}"
+            return Draft(asked, query, ("figure", "count"))
         date = measure.date
         done = g.random.choice(date.said.happened) if date and date.said.happened and date.table == measure.root else ""
         return Draft(ask_how_many(g, noun, period, done=done), query, ("figure", "count"))

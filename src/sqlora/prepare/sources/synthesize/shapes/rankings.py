@@ -150,7 +150,7 @@ def the_one(g: Grammar) -> Draft | None:
     return Draft(question, ranked, ("ranking", "one"))
 
 
-def _rows(g: Grammar) -> tuple[str, ColumnWords, Select, str, tuple[str, ...], bool] | None:
+def _rows(g: Grammar, plural: bool) -> tuple[str, ColumnWords, Select, str, tuple[str, ...], bool] | None:
     """An entity and a column to order it by: (table, column, query of names, noun phrase, adjectives, descending)."""
     entity = g.entity()
     columns = [each for each in g.lexicon.of_kind(entity.name, "number", "date")
@@ -166,7 +166,8 @@ def _rows(g: Grammar) -> tuple[str, ColumnWords, Select, str, tuple[str, ...], b
     name = g.lexicon.display(entity.name).expression
     query = Select(entity.name, (name,), tuple(where))
     adjectives = by.said.high if high else by.said.low
-    return entity.name, by, query, g.noun_phrase(entity.name, filters), adjectives, high
+    noun = g.noun_phrase(entity.name, filters, plural)
+    return entity.name, by, query, noun if plural else _agreeing(noun), adjectives, high
 
 
 def _columns_of(by: ColumnWords) -> list[str]:
@@ -175,7 +176,7 @@ def _columns_of(by: ColumnWords) -> list[str]:
 
 def top_rows(g: Grammar) -> Draft | None:
     """The 5 most expensive products: name and price."""
-    drawn = _rows(g)
+    drawn = _rows(g, plural=True)
     if drawn is None:
         return None
     _, by, query, noun, adjectives, high = drawn
@@ -206,12 +207,11 @@ def _superlative(by: ColumnWords, high: bool) -> str:
 
 def the_one_row(g: Grammar) -> Draft | None:
     """The cheapest product: its name alone."""
-    drawn = _rows(g)
+    drawn = _rows(g, plural=False)
     if drawn is None:
         return None
-    table, by, query, noun, adjectives, high = drawn
+    table, by, query, singular, adjectives, high = drawn
     words_ = g.lexicon.tables[table]
-    singular = _singular(noun, words_.plurals, words_.nouns)
     superlative = _superlative(by, high)
     column = g.random.choice(by.nouns)
     options: list[tuple[str, float]] = [
@@ -235,8 +235,8 @@ def the_one_row(g: Grammar) -> Draft | None:
     return Draft(question, ranked, ("ranking", "rows", "one"))
 
 
-def _singular(noun: str, plurals: tuple[str, ...], singulars: tuple[str, ...]) -> str:
-    for many, one in zip(plurals, singulars, strict=True):
-        if many in noun:
-            return noun.replace(many, one, 1).replace(" that are ", " that is ").replace(" who are ", " who is ")
+def _agreeing(noun: str) -> str:
+    """A phrase for one row: "product that is seasonal"."""
+    for many, one in ((" that are ", " that is "), (" who are ", " who is "), (" that have ", " that has "), (" who have ", " who has ")):
+        noun = noun.replace(many, one)
     return noun
