@@ -67,7 +67,7 @@ def show(ctx: click.Context, id: str, as_json: bool) -> None:
     if as_json:
         print_json({**found, "usage": usage})
         return
-    print_fields({key.replace("_", " "): value for key, value in found.items()})
+    print_fields(found)
     if usage:
         print_fields({key: usage[key] for key in ("requests", "input_tokens", "output_tokens", "cached_tokens")})
 

@@ -46,7 +46,7 @@ def command(ctx: click.Context, folder: Path, example: str | None, as_json: bool
             written, kept = _copy([(TEMPLATES / "sqlora.toml", Path("sqlora.toml"))], target)
         else:
             source = find_example(example)
-            written, kept = _copy(_files_of(source, example), target)
+            written, kept = _copy(_files_of(source), target)
             if (target / "warehouse.py").is_file():
                 database = target / "warehouse.duckdb"
                 if database.exists():
@@ -76,7 +76,7 @@ def find_example(name: str) -> Path:
     package = Path(sqlora.__file__).parent
     places = [package / "examples", package.parents[1] / "examples"]
     found = [place for place in places if place.is_dir()]
-    known = sorted({folder.name for place in found for folder in place.iterdir() if (folder / "dialect.toml").exists()})
+    known = sorted({folder.name for place in found for folder in place.iterdir() if (folder / "sqlora.toml").exists()})
     if name not in known:
         raise ConfigError(
             f"no example {name!r}; there is: {', '.join(known) or 'none'}", "sqlora init DIR --example retail"
@@ -84,12 +84,11 @@ def find_example(name: str) -> Path:
     return next(place / name for place in found if (place / name).is_dir())
 
 
-def _files_of(source: Path, example: str) -> Iterator[tuple[Path, Path]]:
+def _files_of(source: Path) -> Iterator[tuple[Path, Path]]:
     """(file, place in the project) of all that an example consists of, sqlora.toml last: it makes the project."""
-    names = _relative_files(source)
-    yield from ((source / name, name) for name in names if name != Path("sqlora.toml"))
-    own = source / "sqlora.toml"
-    yield (own if own.exists() else TEMPLATES / f"{example}.toml"), Path("sqlora.toml")
+    last = Path("sqlora.toml")
+    yield from ((source / name, name) for name in _relative_files(source) if name != last)
+    yield source / last, last
 
 
 def _relative_files(source: Path) -> list[Path]:

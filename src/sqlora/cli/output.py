@@ -56,7 +56,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], title: st
 
 def print_fields(fields: Mapping[str, Any]) -> None:
     """``name  value`` lines; what is None or empty is left out."""
-    shown = {name: cell(value) for name, value in fields.items() if value not in (None, "")}
+    shown = {name.replace("_", " "): cell(value) for name, value in fields.items() if value not in (None, "")}
     width = max(map(len, shown), default=0)
     for name, value in shown.items():
         indented = value.replace("\n", "\n" + " " * (width + 2))

@@ -27,6 +27,7 @@ class ProgressLine:
         self._task: Any = None
         self._phase = ""
         self._begun = self._said = 0.0
+        self._last = ""
 
     def __enter__(self) -> ProgressLine:
         return self
@@ -59,25 +60,31 @@ class ProgressLine:
         new = phase != self._phase
         if new:
             self._phase, self._begun = phase, now
-        if seconds_left is None and total and done and done < total:
+        if total is not None and done >= total:
+            seconds_left = None
+        elif seconds_left is None and total and done:
             seconds_left = (now - self._begun) * (total - done) / done if now > self._begun else None
         left = "" if seconds_left is None else f"{duration(seconds_left)} left"
         if self._terminal:
             self._draw(phase, done, total, detail, left, new)
         elif new or now - self._said >= self._every or (total is not None and done >= total):
-            self._said = now
             count = "" if total is None and not done else f" {done:,.0f}" + (f" of {total:,.0f}" if total else "")
-            click.echo(", ".join(part for part in (f"{phase}{count}", detail, left) if part), err=True)
+            text = ", ".join(part for part in (f"{phase}{count}", detail, left) if part)
+            if text != self._last:
+                self._said, self._last = now, text
+                click.echo(printable(text), err=True)
 
     def _draw(self, phase: str, done: float, total: float | None, detail: str, left: str, new: bool) -> None:
         if self._bar is None:
             self._bar = _bar()
             self._bar.start()
-        if new:
-            if self._task is not None:
-                self._bar.remove_task(self._task)
-            self._task = self._bar.add_task(phase, total=total, detail="", left="")
-        self._bar.update(self._task, completed=done, total=total, detail=printable(detail), left=left)
+        shown = {"completed": done, "total": total, "detail": printable(detail), "left": left}
+        if not new:
+            self._bar.update(self._task, **shown)
+            return
+        if self._task is not None:
+            self._bar.remove_task(self._task)
+        self._task = self._bar.add_task(phase, **shown)
 
 
 def _bar() -> Any:
