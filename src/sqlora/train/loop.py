@@ -24,7 +24,7 @@ from sqlora.prompting import Encoded, encode
 from sqlora.train import checkpoint
 from sqlora.train.checkpoint import Position
 from sqlora.train.loss import completion_loss
-from sqlora.train.memory import keep_freed_memory, peak_memory_mb
+from sqlora.train.memory import keep_freed_memory, peak_memory_mb, release_freed_memory
 from sqlora.train.packing import Pack, pack, tensors
 from sqlora.train.progress import Progress
 from sqlora.train.recipe import Recipe
@@ -236,6 +236,7 @@ class Run:
             loss = self._loss_sum(packed) / labels
             loss.backward()  # type: ignore[no-untyped-call]
             total += loss.item()
+            release_freed_memory()
         if not math.isfinite(total):
             raise TrainingError(
                 f"the loss is {total} at step {self.position.step + 1}",
@@ -270,6 +271,7 @@ class Run:
         else:
             position.stale += 1
         self.validation_seconds = time.monotonic() - started
+        release_freed_memory()
         self.report(self._progress("validating", position.losses[-1] if position.losses else None, loss))
 
     def _snapshot(self) -> dict[str, Tensor]:
