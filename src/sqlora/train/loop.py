@@ -265,7 +265,9 @@ class Run:
         loss = sum(self._loss_sum(packed).item() for packed in self.validation) / labels
         position = self.position
         position.validation.append((position.step, loss))
-        if position.best_loss is None or loss < position.best_loss:
+        if position.step == 0:
+            pass  # where the run starts from is shown, but the untrained adapter is never the result
+        elif position.best_loss is None or loss < position.best_loss:
             position.best_loss, position.best_step, position.stale = loss, position.step, 0
             self.best = self._snapshot()
         else:
