@@ -4,7 +4,7 @@ Rows of a batch share their first ``P`` tokens (instructions and schema). The pr
 ("branches") attend to it and to themselves:
 
     tokens   [ prefix | branch 1 | branch 2 | … ]        T = P + Σ lengths, no padding in the linear layers
-    scores   [ kv heads, branches, group·L, P + S ]      padded to L queries and S keys only in here
+    scores   [ kv heads, branches, group·L, P + S ]      padded, a few branches at a time, only in here
 
 Written out as batched matrix products because the CPU flash-attention backward took 36 % of a training step
 and expanding keys over query heads another tenth (docs/explanation/decisions.md). Shapes: ``h`` query heads,
@@ -13,6 +13,7 @@ and expanding keys over query heads another tenth (docs/explanation/decisions.md
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,6 +23,7 @@ from transformers import PreTrainedModel
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 NAME = "sqlora_shared_prefix"
+GROUP = 4  # branches padded together in training
 
 
 @dataclass
@@ -51,22 +53,55 @@ class BranchCache:
 
 
 @dataclass
-class Layout:
-    """Where the tokens of a flat sequence belong.
+class Group:
+    """Branches of similar length that are padded to the longest of them: ``branches`` rows of ``length`` queries.
 
-    ``prefix``: number of leading tokens that are the prefix. ``gather`` [n·L]: index of each (branch, place) in
-    the flat branch tokens, any valid index at padding. ``scatter`` [Σ lengths]: the inverse.
-    ``mask`` [n, 1, L, S]: 0 where a query may see a key of its branch, −inf elsewhere.
-    ``cache``: when serving, where new keys and values go, at column ``start`` [n] of each row.
-    ``keep_prefix``: store the prefix's keys and values into the cache.
+    ``first`` and ``tokens``: their slice of the flat branch tokens. ``gather`` [n·L]: index into that slice of each
+    (branch, place), any valid index at padding. ``scatter`` [Σ lengths]: the inverse. ``mask`` [n, 1, L, S]: 0 where
+    a query may see a key of its branch, −inf elsewhere.
     """
 
-    prefix: int
+    first: int
+    tokens: int
     branches: int
     length: int
     gather: Tensor
     scatter: Tensor
     mask: Tensor
+
+    @classmethod
+    def of(cls, first: int, lengths: Sequence[int], starts: Tensor, device: str | torch.device) -> Group:
+        """Branches of the given lengths, whose ``starts`` [n] tokens before are cached."""
+        count, length = len(lengths), max(lengths)
+        size = torch.tensor(lengths, dtype=torch.long)
+        offset = torch.cumsum(size, 0) - size
+        place = torch.arange(length)
+        real = place[None, :] < size[:, None]  # [n, L]
+        index = torch.where(real, offset[:, None] + place[None, :], 0)
+        key = torch.arange(int((starts + size).max()))
+        visible = key[None, None, :] <= (starts[:, None] + place[None, :])[:, :, None]  # [n, L, S]
+        mask = torch.zeros(visible.shape).masked_fill_(~visible, float("-inf"))
+        return cls(
+            first=first,
+            tokens=sum(lengths),
+            branches=count,
+            length=length,
+            gather=index.reshape(-1).to(device),
+            scatter=real.reshape(-1).nonzero().squeeze(1).to(device),
+            mask=mask[:, None].to(device),
+        )
+
+
+@dataclass
+class Layout:
+    """Where the tokens of a flat sequence belong: ``prefix`` leading tokens, then the branches of ``groups``.
+
+    ``cache``: when serving, where new keys and values go, at column ``start`` [n] of each row.
+    ``keep_prefix``: store the prefix's keys and values into the cache.
+    """
+
+    prefix: int
+    groups: tuple[Group, ...]
     cache: BranchCache | None = None
     start: Tensor | None = None
     keep_prefix: bool = False
@@ -75,35 +110,25 @@ class Layout:
     def of(
         cls,
         prefix: int,
-        lengths: list[int],
+        lengths: Sequence[int],
         device: str | torch.device = "cpu",
         cache: BranchCache | None = None,
-        start: list[int] | None = None,
+        start: Sequence[int] | None = None,
         keep_prefix: bool = False,
     ) -> Layout:
-        """The layout of branches of the given lengths; ``start`` counts tokens a row has cached before."""
-        count, length = len(lengths), max(lengths, default=0)
-        starts = torch.tensor(start or [0] * count)
-        size = torch.tensor(lengths, dtype=torch.long)
-        offset = torch.cumsum(size, 0) - size
-        place = torch.arange(length)
-        real = place[None, :] < size[:, None]  # [n, L]
-        index = torch.where(real, offset[:, None] + place[None, :], 0)
-        slots = int((starts + size).max()) if count else 0
-        key = torch.arange(slots)
-        visible = key[None, None, :] <= (starts[:, None] + place[None, :])[:, :, None]  # [n, L, S]
-        mask = torch.zeros(visible.shape).masked_fill_(~visible, float("-inf"))
-        return cls(
-            prefix=prefix,
-            branches=count,
-            length=length,
-            gather=index.reshape(-1).to(device),
-            scatter=real.reshape(-1).nonzero().squeeze(1).to(device),
-            mask=mask[:, None].to(device),
-            cache=cache,
-            start=starts.to(device),
-            keep_prefix=keep_prefix,
-        )
+        """The layout of branches of the given lengths; ``start`` counts tokens a row has cached before.
+
+        Without a cache the branches are padded in groups of `GROUP` neighbours: sorted by length, as packs are, that
+        leaves a tenth of padding where one group would have had as much padding as tokens.
+        """
+        starts = torch.tensor(start or [0] * len(lengths))
+        each = max(1, len(lengths)) if cache is not None else GROUP
+        groups = []
+        first = 0
+        for at in range(0, len(lengths), each):
+            groups.append(Group.of(first, lengths[at : at + each], starts[at : at + each], device))
+            first += groups[-1].tokens
+        return cls(prefix, tuple(groups), cache, starts.to(device), keep_prefix)
 
 
 class _Attention(torch.autograd.Function):
@@ -183,14 +208,14 @@ def _causal(size: int, like: Tensor) -> Tensor:
     return torch.full((1, 1, size, size), float("-inf"), dtype=like.dtype, device=like.device).triu_(1)
 
 
-def _cached(layout: Layout, layer: int, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
+def _cached(layout: Layout, group: Group, layer: int, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
     """Write new keys and values [k, n, L, d] into the cache; return what the queries may look at."""
     cache = layout.cache
     assert cache is not None
     assert layout.start is not None
-    slots = layout.mask.shape[3]
-    rows = torch.arange(layout.branches, device=key.device)[:, None]
-    places = layout.start[:, None] + torch.arange(layout.length, device=key.device)[None, :]
+    slots = group.mask.shape[3]
+    rows = torch.arange(group.branches, device=key.device)[:, None]
+    places = layout.start[:, None] + torch.arange(group.length, device=key.device)[None, :]
     places = places.clamp_max(cache.keys[layer].shape[2] - 1)
     cache.keys[layer][:, rows, places] = key
     cache.values[layer][:, rows, places] = value
@@ -222,15 +247,16 @@ def shared_prefix_attention(
             layout.cache.prefix.append(pair)
     elif layout.cache is not None and layout.cache.prefix:
         pair = layout.cache.prefix[layer]
-    if layout.branches:
-        shape = (kv_heads, layout.branches, layout.length, width)
-        rows = flat_query[size:].index_select(0, layout.gather).view(*shape[1:3], heads, width)
-        own_key = key[0, :, size:].index_select(1, layout.gather).view(shape)
-        own_value = value[0, :, size:].index_select(1, layout.gather).view(shape)
+    for group in layout.groups:
+        here = slice(size + group.first, size + group.first + group.tokens)
+        shape = (kv_heads, group.branches, group.length, width)
+        rows = flat_query[here].index_select(0, group.gather).view(*shape[1:3], heads, width)
+        own_key = key[0, :, here].index_select(1, group.gather).view(shape)
+        own_value = value[0, :, here].index_select(1, group.gather).view(shape)
         if layout.cache is not None:
-            own_key, own_value = _cached(layout, layer, own_key, own_value)
-        out = _attend(rows, pair, own_key, own_value, layout.mask.to(query.dtype), scaling)
-        pieces.append(out.reshape(-1, heads, width).index_select(0, layout.scatter))
+            own_key, own_value = _cached(layout, group, layer, own_key, own_value)
+        out = _attend(rows, pair, own_key, own_value, group.mask.to(query.dtype), scaling)
+        pieces.append(out.reshape(-1, heads, width).index_select(0, group.scatter))
     return torch.cat(pieces)[None] if len(pieces) > 1 else pieces[0][None], None
 
 

@@ -25,7 +25,7 @@ FILE = "checkpoint.safetensors"
 
 @dataclass
 class Position:
-    """Where a run stands. ``planned`` is fixed once (after calibration when the recipe has a time budget)."""
+    """Where a run stands. ``planned``: steps in all, known after calibration when the recipe has a time budget."""
 
     step: int = 0
     planned: int | None = None

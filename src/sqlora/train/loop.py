@@ -30,6 +30,7 @@ from sqlora.train.progress import Progress
 from sqlora.train.recipe import Recipe
 
 CALIBRATION_STEPS = 6  # the first one is slow (memory is taken from the kernel) and not counted
+SPEED_STEPS = 20  # steps that the present speed is the mean of
 
 
 @dataclass(frozen=True)
@@ -156,18 +157,24 @@ class Run:
         return self.position.planned or self.full_steps
 
     def _calibrate(self, seconds: list[float]) -> None:
-        """Fix how many steps fit into the recipe's minutes, from the speed of the first steps."""
-        if self.position.planned is not None:
-            return
+        """Plan how many steps fit into the recipe's minutes, from the measured speed: after the first steps, and
+        again when the plan is off by a fifth (other work came to the machine, or went). A new plan is saved at
+        once, so that a resumed run follows it too."""
         if self.recipe.minutes is None:
             self.position.planned = self.full_steps
-        elif len(seconds) >= CALIBRATION_STEPS:
-            counted = sorted(seconds[1:])
-            step_seconds = sum(counted) / len(counted)
-            validation = self.validation_seconds / self.recipe.validate_every
-            left = self.recipe.minutes * 60 - self._elapsed()
-            fits = self.position.step + int(left / (step_seconds + validation))
-            self.position.planned = max(self.position.step + 1, min(self.full_steps, fits))
+            return
+        counted = list(_last(seconds[1:], SPEED_STEPS))
+        if len(counted) < CALIBRATION_STEPS - 1:
+            return
+        validation = self.validation_seconds / self.recipe.validate_every
+        left = self.recipe.minutes * 60 - self._elapsed()
+        fits = self.position.step + int(left / (sum(counted) / len(counted) + validation))
+        planned = max(self.position.step, min(self.full_steps, fits))
+        if self.position.planned is None:
+            self.position.planned = max(planned, self.position.step + 1)
+        elif abs(planned - self.position.planned) > 0.2 * self.position.planned:
+            self.position.planned = planned
+            self._save()
 
     def _learning_rate(self, step: int) -> float:
         """Linear warm-up, then linear decay to a twentieth."""

@@ -29,7 +29,7 @@ def keep_freed_memory() -> None:
     mallopt(_M_TOP_PAD, 256 * 2**20)
 
 
-def release_freed_memory(above_mb: float = 4096) -> None:
+def release_freed_memory(above_mb: float = 4608) -> None:
     """Give freed memory back when the process holds more than ``above_mb``: batches differ in size, so what is
     kept of them breaks into pieces that no later batch fits, and the process would grow with every step."""
     if sys.platform != "linux" or psutil.Process().memory_info().rss < above_mb * 2**20:

@@ -28,7 +28,7 @@ class Recipe(BaseModel):
     gradient_clip: float = Field(1.0, gt=0, description="largest norm of all gradients together")
     epochs: float = Field(3.0, gt=0, le=1000)
     batch_size: int = Field(16, ge=1, le=4096, description="examples a step")
-    pack_tokens: int = Field(1536, ge=64, description="most tokens computed at once; bounds memory")
+    pack_tokens: int = Field(2048, ge=64, description="most tokens computed at once; bounds memory")
     minutes: float | None = Field(None, gt=0, description="time the training may take, validation included")
     validate_every: int = Field(50, ge=1, description="steps between validation losses")
     validation_examples: int = Field(64, ge=0, description="most validation examples used each time")
@@ -38,7 +38,7 @@ class Recipe(BaseModel):
 BUILT_IN: dict[str, Recipe] = {
     recipe.name: recipe
     for recipe in (
-        Recipe(name="demo", epochs=2, minutes=8, validate_every=40, validation_examples=32),
+        Recipe(name="demo", epochs=2, minutes=9, validate_every=40, validation_examples=32),
         Recipe(name="standard", epochs=3),
         Recipe(name="thorough", epochs=8, minutes=60),
     )

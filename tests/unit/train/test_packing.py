@@ -108,7 +108,8 @@ def test_a_wrong_mask_would_be_noticed() -> None:
     use_shared_prefix(model)
     batch = tensors(pack(examples, 4096)[0])
     right = packed_loss(model, examples, 4096).item()
-    batch.layout.mask.zero_()
+    for group in batch.layout.groups:
+        group.mask.zero_()
     hidden = model.model(
         input_ids=batch.tokens, position_ids=batch.positions, layout=batch.layout, use_cache=False
     ).last_hidden_state[0]
