@@ -27,7 +27,7 @@ from sqlora.models.lora import apply_adapter, inject
 from sqlora.models.precision import choose_precision
 
 Pairs = list[tuple[Tensor, Tensor]]
-MAX_ROWS = 32  # rows computed together: past it the products are bound by arithmetic, not by reading the weights
+MAX_ROWS = 128  # rows decoded together: a step of 128 rows takes three times one of 16 (docs/LOG.md, 2026-11-24)
 MAX_PREFIXES = 8  # prefix caches in memory; 350 tokens of a 135M model in float32 are 32 MB
 
 

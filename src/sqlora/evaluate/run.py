@@ -31,7 +31,7 @@ from sqlora.prepare.dataset import Dataset
 from sqlora.project import Project
 from sqlora.sql.execute import Limits
 
-CHUNK = 16  # questions asked together; what a kill may lose
+CHUNK = 128  # questions asked together; what a kill may lose
 
 
 class Answering(Deployments, Protocol):

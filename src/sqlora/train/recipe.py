@@ -38,7 +38,7 @@ class Recipe(BaseModel):
 BUILT_IN: dict[str, Recipe] = {
     recipe.name: recipe
     for recipe in (
-        Recipe(name="demo", epochs=2, minutes=9, validate_every=40, validation_examples=32),
+        Recipe(name="demo", learning_rate=4e-3, epochs=4, minutes=8, validate_every=40, validation_examples=32),
         Recipe(name="standard", epochs=3),
         Recipe(name="thorough", epochs=8, minutes=60),
     )
