@@ -87,11 +87,11 @@ def median(latency: dict[str, Any] | None, key: str) -> float | None:
 
 
 def result(folder: Path, clock: Clock) -> dict[str, Any]:
-    from sqlora.cost.model import Workload, dollars, monthly_cost
+    from sqlora.cost.model import dollars, monthly_cost
 
     path = newest_report(folder)
     base, tuned = json.loads(path.read_text())["models"][:2]
-    cost = monthly_cost(Workload())
+    cost = monthly_cost()
     return {
         "minutes": clock.minutes(),
         "accuracy": {"base": accuracy(base), "tuned": accuracy(tuned)},
