@@ -15,6 +15,7 @@ from sqlora.errors import ModelError, NotFoundError
 from sqlora.models.adapter import save_adapter
 from sqlora.models.base import resolve_base_model
 from sqlora.models.lora import TARGETS, initialise, inject
+from sqlora.models.precision import Precision
 from tests.tiny import tiny_model
 
 CONFIG = {
@@ -45,7 +46,9 @@ def adapters(tmp_path_factory: pytest.TempPathFactory, base_folder: Path) -> dic
 
 
 @pytest.fixture
-def engine(base_folder: Path, adapters: dict[str, Path]) -> TorchEngine:
+def engine(base_folder: Path, adapters: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> TorchEngine:
+    """In float32 on every machine: in bfloat16 the near-ties of a random model fall either way."""
+    monkeypatch.setattr("sqlora.engines.torch.choose_precision", lambda: Precision("cpu", torch.float32, "a test"))
     engine = TorchEngine(resolve_base_model(str(base_folder)))
     for name, folder in adapters.items():
         engine.load_adapter(name, folder)
