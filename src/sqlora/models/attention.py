@@ -118,8 +118,8 @@ class Layout:
     ) -> Layout:
         """The layout of branches of the given lengths; ``start`` counts tokens a row has cached before.
 
-        Without a cache the branches are padded in groups of `GROUP` neighbours: sorted by length, as packs are, that
-        leaves a tenth of padding where one group would have had as much padding as tokens.
+        Without a cache the branches are padded in groups of `GROUP` neighbours: sorted by length, as packs are, they
+        differ little, so little of what is computed is padding (docs/LOG.md).
         """
         starts = torch.tensor(start or [0] * len(lengths))
         each = max(1, len(lengths)) if cache is not None else GROUP
