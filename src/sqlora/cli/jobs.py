@@ -193,6 +193,7 @@ def _print(job: Job) -> None:
             "step": _step(job),
             "loss": progress.get("loss"),
             "validation loss": progress.get("validation_loss"),
+            "validation exact": progress.get("validation_exact"),
             "model": job.model_name,
             "model id": job.model_id,
             "base model": job.base_model,

@@ -67,6 +67,8 @@ def _detail(progress: dict[str, Any]) -> str:
         parts.append(f"loss {loss:.3f}")
     if (validation := progress.get("validation_loss")) is not None:
         parts.append(f"validation {validation:.3f}")
+    if (exact := progress.get("validation_exact")) is not None:
+        parts.append(f"{exact:.0%} exact")
     if rate := progress.get("tokens_per_second"):
         parts.append(f"{rate:,.0f} tokens/s")
     if memory := progress.get("memory_mb"):

@@ -25,18 +25,26 @@ FILE = "checkpoint.safetensors"
 
 @dataclass
 class Position:
-    """Where a run stands. ``planned``: steps in all, known after calibration when the recipe has a time budget."""
+    """Where a run stands. ``planned``: steps in all, known after calibration when the recipe has a time budget.
+    ``best_exact`` and ``best_loss`` are those of the best step; ``validation`` has (step, loss, exact)."""
 
     step: int = 0
     planned: int | None = None
     seconds: float = 0.0
     tokens: int = 0
+    best_exact: float | None = None
     best_loss: float | None = None
     best_step: int = 0
     stale: int = 0
     losses: list[float] = field(default_factory=list)
-    validation: list[tuple[int, float]] = field(default_factory=list)
+    validation: list[tuple[int, float, float]] = field(default_factory=list)
     fingerprint: str = ""
+
+    def is_best(self, loss: float, exact: float) -> bool:
+        """Whether a validation is better than the best so far: more exact matches, or as many and a lower loss."""
+        if self.best_loss is None or self.best_exact is None:
+            return True
+        return (exact, -loss) > (self.best_exact, -self.best_loss)
 
 
 def save(
@@ -88,7 +96,7 @@ def load(
     except (SafetensorError, KeyError, ValueError) as error:
         raise TrainingError(f"the checkpoint {path} is damaged: {error}", f"rm -r {folder}") from None
     position = Position(**stored)
-    position.validation = [(int(step), float(loss)) for step, loss in position.validation]
+    position.validation = [(int(step), float(loss), float(exact)) for step, loss, exact in position.validation]
     if position.fingerprint != fingerprint:
         raise TrainingError(
             f"the checkpoint {path} belongs to another dataset, base model or recipe", f"rm -r {folder}"

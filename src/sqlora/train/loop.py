@@ -23,9 +23,9 @@ from sqlora.models.precision import Precision, choose_precision
 from sqlora.prompting import Encoded, encode
 from sqlora.train import checkpoint
 from sqlora.train.checkpoint import Position
-from sqlora.train.loss import completion_loss
+from sqlora.train.loss import completion_loss, completion_scores
 from sqlora.train.memory import keep_freed_memory, peak_memory_mb, release_freed_memory
-from sqlora.train.packing import Pack, pack, tensors
+from sqlora.train.packing import Pack, PackedBatch, pack, tensors
 from sqlora.train.progress import Progress
 from sqlora.train.recipe import Recipe
 
@@ -54,7 +54,7 @@ class TrainingSpec:
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """``adapter``: folder in PEFT's format, of the best validation loss. Losses are nats per completion token."""
+    """``adapter``: folder in PEFT's format, of the best validation. Losses are nats per completion token."""
 
     adapter: Path
     steps: int
@@ -256,32 +256,52 @@ class Run:
     def _loss_sum(self, packed: Pack) -> Tensor:
         """Summed loss of a pack; logits [M, vocabulary] only at the M places that have a label."""
         batch = tensors(packed, self.precision.device)
-        hidden = self.model.model(
+        return completion_loss(self._labelled(batch), self.model.lm_head.weight, batch.labels)
+
+    def _labelled(self, batch: PackedBatch) -> Tensor:
+        """Hidden states [M, width] of the places that have a label."""
+        hidden: Tensor = self.model.model(
             input_ids=batch.tokens, position_ids=batch.positions, layout=batch.layout, use_cache=False
         ).last_hidden_state[0]
-        return completion_loss(hidden.index_select(0, batch.labelled), self.model.lm_head.weight, batch.labels)
+        return hidden.index_select(0, batch.labelled)
 
-    @torch.no_grad()
     def _validate(self) -> None:
-        """Loss on the validation examples; remembers the best adapter."""
+        """Loss and exact matches on the validation examples; remembers the best adapter.
+
+        The better one has more examples whose every token is the most likely one, which greedy decoding would give
+        to the letter; the loss decides between equals. The loss alone would stop too early: it rises once the model
+        is sure of its mistakes, while exact matches still come (docs/LOG.md).
+        """
         if not self.validation:
             self.best = self._snapshot()
             return
         started = time.monotonic()
-        labels = sum(len(completion) for packed in self.validation for _, completion in packed.branches)
-        loss = sum(self._loss_sum(packed).item() for packed in self.validation) / labels
+        loss, exact = self._scores()
         position = self.position
-        position.validation.append((position.step, loss))
+        position.validation.append((position.step, loss, exact))
         if position.step == 0:
             pass  # where the run starts from is shown, but the untrained adapter is never the result
-        elif position.best_loss is None or loss < position.best_loss:
-            position.best_loss, position.best_step, position.stale = loss, position.step, 0
+        elif position.is_best(loss, exact):
+            position.best_exact, position.best_loss, position.best_step, position.stale = exact, loss, position.step, 0
             self.best = self._snapshot()
         else:
             position.stale += 1
         self.validation_seconds = time.monotonic() - started
         release_freed_memory()
-        self.report(self._progress("validating", position.losses[-1] if position.losses else None, loss))
+        self.report(self._progress("validating", position.losses[-1] if position.losses else None, (loss, exact)))
+
+    @torch.no_grad()
+    def _scores(self) -> tuple[float, float]:
+        """(mean loss per completion token, share of examples with every token the most likely one)."""
+        total, labels, exact, examples = 0.0, 0, 0, 0
+        for packed in self.validation:
+            batch = tensors(packed, self.precision.device)
+            loss, hits = completion_scores(self._labelled(batch), self.model.lm_head.weight, batch.labels)
+            total, labels = total + loss, labels + len(hits)
+            lengths = [len(completion) for _, completion in packed.branches]
+            exact += sum(bool(own.all()) for own in torch.split(hits, lengths))
+            examples += len(lengths)
+        return total / labels, exact / examples
 
     def _snapshot(self) -> dict[str, Tensor]:
         return {name: parameter.detach().clone() for name, parameter in self.parameters.items()}
@@ -314,6 +334,7 @@ class Run:
             "steps": position.step,
             "best_step": position.best_step,
             "validation_loss": position.best_loss,
+            "validation_exact": position.best_exact,
             **self.spec.manifest,
         }
         best = self.best or self._snapshot()
@@ -334,7 +355,7 @@ class Run:
         self,
         phase: str,
         loss: float | None = None,
-        validation: float | None = None,
+        validation: tuple[float, float] | None = None,
         rate: float = 0.0,
         seconds: Sequence[float] = (),
         message: str = "",
@@ -349,7 +370,8 @@ class Run:
             steps=self.steps,
             epoch=self.position.step * self.recipe.batch_size / len(self.examples),
             loss=loss,
-            validation_loss=validation,
+            validation_loss=validation[0] if validation else None,
+            validation_exact=validation[1] if validation else None,
             tokens_per_second=rate,
             memory_mb=peak_memory_mb(),
             seconds_left=left,

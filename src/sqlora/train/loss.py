@@ -39,3 +39,15 @@ def completion_loss(hidden: Tensor, head: Tensor, labels: Tensor) -> Tensor:
     """Sum over labels of −log p(label), in nats; ``hidden`` [m, width] are the places before the labels [m]."""
     out: Tensor = _HeadLoss.apply(hidden, head, labels)  # type: ignore[no-untyped-call]
     return out
+
+
+@torch.no_grad()
+def completion_scores(hidden: Tensor, head: Tensor, labels: Tensor) -> tuple[float, Tensor]:
+    """What validation looks at: the loss as above, and for each label whether it is the most likely token [m]."""
+    total, hits = 0.0, torch.empty(len(labels), dtype=torch.bool)
+    for start in range(0, len(labels), CHUNK):
+        wanted = labels[start : start + CHUNK]
+        scores = (hidden[start : start + CHUNK] @ head.t()).float()
+        total += float(torch.nn.functional.cross_entropy(scores, wanted, reduction="sum"))
+        hits[start : start + CHUNK] = (scores.argmax(-1) == wanted).cpu()
+    return total, hits

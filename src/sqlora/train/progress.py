@@ -10,7 +10,8 @@ from typing import Any
 class Progress:
     """State after ``step`` of ``steps`` optimizer steps.
 
-    ``loss``: mean per completion token of this step, in nats. ``tokens_per_second``: packed tokens computed.
+    ``loss``: mean per completion token of this step, in nats. ``validation_exact``: share of the validation
+    examples whose SQL greedy decoding gives to the letter. ``tokens_per_second``: packed tokens computed.
     ``memory_mb``: peak resident memory of the process. ``phase``: "loading", "training", "validating", "saving".
     """
 
@@ -20,6 +21,7 @@ class Progress:
     epoch: float = 0.0
     loss: float | None = None
     validation_loss: float | None = None
+    validation_exact: float | None = None
     tokens_per_second: float = 0.0
     memory_mb: float = 0.0
     seconds_left: float | None = None
