@@ -14,7 +14,7 @@ from sqlora.errors import NotFoundError, SqloraError
 
 if TYPE_CHECKING:
     from sqlora.backends.local import LocalBackend
-    from sqlora.engines.base import Completion
+    from sqlora.engines.base import Completion, Sampling
     from sqlora.project import Project
     from sqlora.sql.execute import ResultSet
 
@@ -37,14 +37,23 @@ def command(
 ) -> None:
     """Turn QUESTION into SQL in the project's dialect.
 
-    The answer is checked before anything is run: one query that reads, naming only what the schema has.
+    The answer is checked before anything is run: one query that reads, naming only what the schema has. Where it is
+    not, or with --run does not run, the most probable other answer that is takes its place.
     """
     if not question.strip():
         raise click.BadParameter("the question is empty", param_hint="QUESTION")
+    from sqlora.engines.base import Sampling
+    from sqlora.evaluate.models import is_base
+    from sqlora.prompting import record
+
     project = open_project(ctx)
     with open_backend(project) as place:
         name = deployment or _default_deployment(project, place)
-        completion = _answer(place, name, question, max_tokens or project.evaluate.max_tokens, not as_json)
+        conversation = record(place.system(name), question)
+        sampling = Sampling(max_tokens=max_tokens or project.evaluate.max_tokens)
+        completion = _answer(place, name, conversation, sampling, not as_json)
+        if not is_base(project, name):
+            completion = _revise(project, place, name, conversation, completion, sampling, run, not as_json)
     findings, result, error = _look(project, completion.text, run)
     if as_json:
         print_json(_as_json(question, name, completion, findings, result, error))
@@ -73,14 +82,14 @@ def _default_deployment(project: Project, place: LocalBackend) -> str:
     return active[0].name
 
 
-def _answer(place: LocalBackend, deployment: str, question: str, max_tokens: int, echo: bool) -> Completion:
+def _answer(
+    place: LocalBackend, deployment: str, conversation: dict[str, Any], sampling: Sampling, echo: bool
+) -> Completion:
     """Stream the answer to standard output; the whole of it."""
-    from sqlora.engines.base import Delta, Sampling
-    from sqlora.prompting import record
+    from sqlora.engines.base import Delta
 
-    conversation = record(place.system(deployment), question)
     completion: Completion | None = None
-    for piece in place.converse(deployment, conversation, Sampling(max_tokens=max_tokens)):
+    for piece in place.converse(deployment, conversation, sampling):
         if not isinstance(piece, Delta):
             completion = piece
         elif echo:
@@ -89,6 +98,31 @@ def _answer(place: LocalBackend, deployment: str, question: str, max_tokens: int
         click.echo()
     assert completion is not None  # every stream ends with one
     return completion
+
+
+def _revise(
+    project: Project, place: LocalBackend, deployment: str, conversation: dict[str, Any], first: Completion,
+    sampling: Sampling, run: bool, echo: bool,
+) -> Completion:  # fmt: skip
+    """The answer, or where it fails the next best that does not."""
+    from sqlora.backends.revise import revise
+    from sqlora.prompting import clean_sql
+
+    failures: list[str] = []
+
+    def sound(place: int, text: str) -> bool:
+        findings, _, error = _look(project, text, run)  # of the one question asked
+        failures.extend(str(finding) for finding in findings[:1])
+        if error is not None and not findings:
+            failures.append(error.message.splitlines()[0])
+        return not findings and error is None
+
+    beams = project.evaluate.beams
+    [answer] = revise(place, deployment, [conversation], [first], sound, sampling, beams, caller="ask")
+    if answer.alternatives and echo:
+        warn(f"{failures[0]}; the next best answer:")
+        click.echo(printable(clean_sql(answer.text)))
+    return answer
 
 
 def _look(project: Project, answer: str, run: bool) -> tuple[list[Any], ResultSet | None, SqloraError | None]:
@@ -143,6 +177,7 @@ def _as_json(
         "deployment": deployment,
         "sql": clean_sql(completion.text),
         "valid": not findings,
+        "revised": bool(completion.alternatives),
         "findings": [vars(finding) for finding in findings],
         "input_tokens": completion.input_tokens,
         "output_tokens": completion.output_tokens,

@@ -12,7 +12,11 @@ StopReason = Literal["end_turn", "max_tokens", "stop_sequence"]
 
 @dataclass(frozen=True)
 class Sampling:
-    """How to choose tokens. ``temperature`` 0 is greedy; ``top_k`` 0 and ``top_p`` 1 keep all candidates."""
+    """How to choose tokens. ``temperature`` 0 is greedy; ``top_k`` 0 and ``top_p`` 1 keep all candidates.
+
+    ``beams`` over 1 searches for the most probable answers as a whole (temperature, top-k and top-p don't apply):
+    the completion is the best of them and carries the others.
+    """
 
     max_tokens: int = 256
     temperature: float = 0.0
@@ -20,6 +24,7 @@ class Sampling:
     top_k: int = 0
     stop: tuple[str, ...] = ()
     seed: int | None = None
+    beams: int = 1
 
 
 @dataclass(frozen=True)
@@ -43,7 +48,10 @@ class Delta:
 
 @dataclass(frozen=True)
 class Completion:
-    """A whole answer. Times in seconds since the request began; ``cached_tokens`` of the input were not computed."""
+    """A whole answer. Times in seconds since the request began; ``cached_tokens`` of the input were not computed.
+
+    ``alternatives``: the texts of the other beams, the most probable first; their tokens are in ``output_tokens``.
+    """
 
     text: str
     input_tokens: int
@@ -52,6 +60,7 @@ class Completion:
     stop_reason: StopReason
     first_token_seconds: float
     seconds: float
+    alternatives: tuple[str, ...] = ()
 
 
 class Engine(Protocol):

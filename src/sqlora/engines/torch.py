@@ -19,6 +19,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from sqlora.engines.base import Completion, Delta, Request, Sampling, StopReason
+from sqlora.engines.beam import Search
+from sqlora.engines.sampling import cut, generator, may_stop, sample
 from sqlora.errors import ModelError, NotFoundError
 from sqlora.models.adapter import load_adapter
 from sqlora.models.attention import BranchCache, Layout, use_shared_prefix
@@ -175,43 +177,39 @@ class TorchEngine:
 
     def generate(self, requests: Sequence[Request]) -> list[Completion]:
         """See `Engine`."""
-        groups: dict[tuple[str | None, tuple[int, ...]], list[int]] = {}
+        groups: dict[tuple[str | None, tuple[int, ...], int], list[int]] = {}
         for index, request in enumerate(requests):
-            groups.setdefault((request.adapter, request.prompt[: request.prefix]), []).append(index)
+            key = (request.adapter, request.prompt[: request.prefix], request.sampling.beams)
+            groups.setdefault(key, []).append(index)
         answers: dict[int, Completion] = {}
-        for members in groups.values():
+        for (*_, beams), members in groups.items():
             # by length: rows of a batch are padded to the longest inside attention
             members.sort(key=lambda index: len(requests[index].prompt))
-            for first in range(0, len(members), MAX_ROWS):
-                chunk = members[first : first + MAX_ROWS]
-                for row, item in self._run([requests[index] for index in chunk]):
+            size = max(1, MAX_ROWS // beams)
+            for first in range(0, len(members), size):
+                chunk = members[first : first + size]
+                for row, item in self._answer([requests[index] for index in chunk]):
                     if isinstance(item, Completion):
                         answers[chunk[row]] = item
         return [answers[index] for index in range(len(requests))]
 
     def stream(self, request: Request) -> Iterator[Delta | Completion]:
         """See `Engine`."""
-        for _, item in self._run([request]):
+        for _, item in self._answer([request]):
             yield item
+
+    def _answer(self, requests: list[Request]) -> Iterator[tuple[int, Delta | Completion]]:
+        return self._search(requests) if requests[0].sampling.beams > 1 else self._run(requests)
 
     def _run(self, requests: list[Request]) -> Iterator[tuple[int, Delta | Completion]]:
         """Answer requests of one adapter and prefix together; yields (request's place, delta or completion)."""
         started = time.perf_counter()
         adapter, size = requests[0].adapter, requests[0].prefix
-        rows = [_Row(request, _generator(request.sampling)) for request in requests]
+        rows = [_Row(request, generator(request.sampling)) for request in requests]
         active = list(range(len(rows)))
         with self._computing(adapter):
-            pairs, cached = self._prefix(adapter, requests[0].prompt[:size])
-            suffixes = [request.prompt[size:] for request in requests]
-            seen = [len(suffix) for suffix in suffixes]
-            cache = self._empty_cache(pairs, len(rows), max(seen) + 32)
-            layout = Layout.of(0, seen, self.device, cache, [0] * len(rows))
-            hidden = self._forward(
-                [token for suffix in suffixes for token in suffix],
-                [size + place for length in seen for place in range(length)],
-                layout,
-            )
-            tokens = self._choose(hidden[torch.tensor(seen, device=self.device).cumsum(0) - 1], rows)
+            cache, seen, hidden, cached = self._read(requests)
+            tokens = self._choose(hidden, rows)
         while True:
             for place, token in zip(active, tokens, strict=True):
                 row = rows[place]
@@ -227,15 +225,82 @@ class TorchEngine:
             if not going:
                 return
             with self._computing(adapter):
-                if len(going) < len(active):
-                    cache.select(torch.tensor(going, device=self.device))
-                    active, seen = [active[n] for n in going], [seen[n] for n in going]
-                if max(seen) >= cache.keys[0].shape[2]:
-                    cache.reserve(cache.keys[0].shape[2] + 64)
-                layout = Layout.of(0, [1] * len(active), self.device, cache, seen)
-                hidden = self._forward([rows[p].tokens[-1] for p in active], [size + n for n in seen], layout)
+                parents = going if len(going) < len(active) else None
+                active, seen = [active[n] for n in going], [seen[n] for n in going]
+                hidden = self._next(cache, size, [rows[place].tokens[-1] for place in active], seen, parents)
                 tokens = self._choose(hidden, [rows[p] for p in active])
             seen = [n + 1 for n in seen]
+
+    def _read(self, requests: list[Request]) -> tuple[BranchCache, list[int], Tensor, bool]:
+        """Compute the prompts: the rows' cache, how many tokens each has in it beside the prefix, hidden states
+        [rows, width] to choose the first tokens by, and whether the prefix was at hand."""
+        size = requests[0].prefix
+        pairs, cached = self._prefix(requests[0].adapter, requests[0].prompt[:size])
+        suffixes = [request.prompt[size:] for request in requests]
+        seen = [len(suffix) for suffix in suffixes]
+        cache = self._empty_cache(pairs, len(requests), max(seen) + 32)
+        layout = Layout.of(0, seen, self.device, cache, [0] * len(requests))
+        hidden = self._forward(
+            [token for suffix in suffixes for token in suffix],
+            [size + place for length in seen for place in range(length)],
+            layout,
+        )
+        return cache, seen, hidden[torch.tensor(seen, device=self.device).cumsum(0) - 1], cached
+
+    def _next(
+        self, cache: BranchCache, size: int, last: Sequence[int], seen: Sequence[int], parents: Sequence[int] | None
+    ) -> Tensor:
+        """Hidden states [rows, width] after the rows' ``last`` tokens; ``parents``: which cached row each goes on."""
+        if parents is not None:
+            cache.select(torch.tensor(parents, device=self.device))
+        if max(seen) >= cache.keys[0].shape[2]:
+            cache.reserve(cache.keys[0].shape[2] + 64)
+        layout = Layout.of(0, [1] * len(last), self.device, cache, seen)
+        return self._forward(list(last), [size + place for place in seen], layout)
+
+    def _search(self, requests: list[Request]) -> Iterator[tuple[int, Delta | Completion]]:
+        """Answer requests of one adapter, prefix and number of beams by beam search."""
+        started = time.perf_counter()
+        adapter, size = requests[0].adapter, requests[0].prefix
+        searches = [Search(r.sampling.beams, frozenset(self._end), r.sampling.max_tokens) for r in requests]
+        with self._computing(adapter):
+            cache, seen, hidden, cached = self._read(requests)
+            first = time.perf_counter() - started
+            while True:
+                best = self.model.lm_head(hidden).float().log_softmax(-1).topk(searches[0].candidates, dim=-1)
+                tokens, scores = best.indices.tolist(), best.values.tolist()
+                parents: list[int] = []
+                done = 0
+                for search in searches:
+                    rows = slice(done, done + len(search.live))
+                    parents += [done + place for place in search.advance(tokens[rows], scores[rows])]
+                    done = rows.stop
+                if not parents:
+                    break
+                seen = [seen[parent] for parent in parents]
+                last = [beam.tokens[-1] for search in searches for beam in search.live]
+                hidden = self._next(cache, size, last, seen, parents)
+                seen = [place + 1 for place in seen]
+        seconds = time.perf_counter() - started
+        for place, (request, search) in enumerate(zip(requests, searches, strict=True)):
+            texts = list(dict.fromkeys(self._text(beam.tokens, request.sampling) for beam in search.finished))
+            best_beam = search.finished[0]
+            assert best_beam.stop_reason is not None
+            yield place, Completion(
+                text=texts[0],
+                input_tokens=len(request.prompt),
+                output_tokens=sum(len(beam.tokens) for beam in search.finished),
+                cached_tokens=size if cached else 0,
+                stop_reason=best_beam.stop_reason,
+                first_token_seconds=first,
+                seconds=seconds,
+                alternatives=tuple(texts[1:]),
+            )
+
+    def _text(self, tokens: Sequence[int], sampling: Sampling) -> str:
+        """The text of a whole answer, cut before the first stop sequence."""
+        text: str = self.tokenizer.decode(list(tokens), skip_special_tokens=True)
+        return text[: cut(text, sampling.stop)]
 
     @contextlib.contextmanager
     def _computing(self, adapter: str | None) -> Iterator[None]:
@@ -270,7 +335,7 @@ class TorchEngine:
         logits = self.model.lm_head(hidden).float()
         best = logits.argmax(-1).tolist()
         return [
-            best[n] if row.generator is None else _sample(logits[n], row.request.sampling, row.generator)
+            best[n] if row.generator is None else sample(logits[n], row.request.sampling, row.generator)
             for n, row in enumerate(rows)
         ]
 
@@ -279,14 +344,13 @@ class TorchEngine:
         sampling = row.request.sampling
         row.tokens.append(token)
         text: str = self.tokenizer.decode(row.tokens, skip_special_tokens=True)
-        cut = min((text.index(stop) for stop in sampling.stop if stop and stop in text), default=None)
-        if cut is not None:
-            text, row.stop_reason = text[:cut], "stop_sequence"
+        if (end := cut(text, sampling.stop)) is not None:
+            text, row.stop_reason = text[:end], "stop_sequence"
         elif token in self._end:
             row.stop_reason = "end_turn"
         elif len(row.tokens) >= sampling.max_tokens:
             row.stop_reason = "max_tokens"
-        elif text.endswith("\ufffd") or _may_stop(text, sampling.stop):
+        elif text.endswith("\ufffd") or may_stop(text, sampling.stop):
             return ""  # half a character, or what may become a stop sequence, waits for the next token
         delta, row.text = text[len(row.text) :], text
         return delta
@@ -298,32 +362,6 @@ def _sides(layer: str) -> tuple[str, str]:
 
 def _as_list(value: Any) -> list[int]:
     return value if isinstance(value, list) else [] if value is None else [value]
-
-
-def _generator(sampling: Sampling) -> torch.Generator | None:
-    if sampling.temperature <= 0:
-        return None
-    generator = torch.Generator()
-    if sampling.seed is None:
-        generator.seed()
-    else:
-        generator.manual_seed(sampling.seed)
-    return generator
-
-
-def _sample(logits: Tensor, sampling: Sampling, generator: torch.Generator) -> int:
-    """One token from logits [vocabulary] after temperature, top-k and top-p (nucleus, arXiv 1904.09751)."""
-    values, tokens = (logits.cpu() / sampling.temperature).sort(descending=True)
-    if sampling.top_k:
-        values, tokens = values[: sampling.top_k], tokens[: sampling.top_k]
-    probabilities = values.softmax(-1)
-    before = probabilities.cumsum(-1) - probabilities
-    probabilities = probabilities.masked_fill(before > sampling.top_p, 0.0)
-    return int(tokens[torch.multinomial(probabilities, 1, generator=generator)])
-
-
-def _may_stop(text: str, stops: tuple[str, ...]) -> bool:
-    return any(text.endswith(stop[:n]) for stop in stops for n in range(1, len(stop)))
 
 
 def _completion(row: _Row, cached: int, seconds: float) -> Completion:

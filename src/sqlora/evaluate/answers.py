@@ -20,7 +20,10 @@ FILE = "answers.jsonl"
 
 @dataclass(frozen=True)
 class Answer:
-    """What a model answered: ``text`` as it came; tokens; its share of the seconds of the chunk it was asked in."""
+    """What a model answered: ``text`` as it came; tokens; its share of the seconds of the chunk it was asked in.
+
+    ``revised``: the first answer was not sound, and this is another one (`sqlora.backends.revise`).
+    """
 
     model: str
     example: int
@@ -31,6 +34,7 @@ class Answer:
     cached_tokens: int
     stop_reason: str
     seconds: float
+    revised: bool = False
 
     @staticmethod
     def of(model: str, example: int, prompt: str, completion: Completion, seconds: float) -> Answer:
@@ -38,7 +42,7 @@ class Answer:
         text = completion.text.encode("utf-8", "replace").decode("utf-8")
         return Answer(
             model, example, prompt, text, completion.input_tokens, completion.output_tokens,
-            completion.cached_tokens, completion.stop_reason, seconds,
+            completion.cached_tokens, completion.stop_reason, seconds, bool(completion.alternatives),
         )  # fmt: skip
 
 

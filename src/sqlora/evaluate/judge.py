@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from sqlora.errors import DialectError, QueryError, QueryLimitError
 from sqlora.evaluate.answers import Answer
 from sqlora.evaluate.questions import Question
 from sqlora.evaluate.report.contents import Judged, Rows
@@ -39,6 +40,19 @@ class Judge:
             self._golds[question.index] = found
         return self._golds[question.index]
 
+    def sound(self, question: Question, text: str) -> bool:
+        """Whether an answer is one query over the schema that runs within the limits; its rows are not looked at."""
+        sql = clean_sql(text)
+        runner = None if question.own_schema else self.runner
+        if not validity(sql, self.dialect, self.schema if runner else None).valid:
+            return False
+        try:
+            if runner:
+                runner.run(sql)
+        except (QueryError, QueryLimitError, DialectError):
+            return False
+        return True
+
     def judge(self, question: Question, model: str, answer: Answer) -> Judged:
         """The verdict on one answer. What is not one query over the schema is never sent to the database."""
         sql = clean_sql(answer.text)
@@ -60,6 +74,7 @@ class Judge:
             detail=done.detail,
             columns_permuted=done.columns_permuted,
             result=rows_of(done.result),
+            revised=answer.revised,
             stop_reason=answer.stop_reason,
             input_tokens=answer.input_tokens,
             output_tokens=answer.output_tokens,

@@ -12,16 +12,17 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
+from sqlora.backends.revise import revise
 from sqlora.engines.base import Completion, Delta, Sampling
 from sqlora.errors import BusyError, InterruptedRunError
 from sqlora.evaluate.answers import Answer, AnswerStore
 from sqlora.evaluate.judge import Judge
 from sqlora.evaluate.latency import CALLER, LatencyPlan, measure_latency
-from sqlora.evaluate.models import Deployments, identify
+from sqlora.evaluate.models import Deployments, identify, is_base
 from sqlora.evaluate.questions import Question, prompt_hash, read_questions, spread
 from sqlora.evaluate.report.contents import Judged, Latency, Report
 from sqlora.evaluate.report.html import write_html
@@ -81,11 +82,13 @@ def evaluate(
     """Ask ``models`` (deployments, or "base") the dataset's test questions and judge the answers.
 
     The first model is the baseline of the others. Report and answers are in ``.sqlora/evaluations/<report.id>``.
+    An answer of a custom model that is not valid or does not run is revised with ``sampling.beams`` beams, as `ask
+    --run` does (`sqlora.backends.revise`); the base model, which is there to compare with, is asked plainly.
     ``latency`` None skips the timed calls. Raises NotFoundError for an unknown deployment and DatasetError for
     a dataset without test questions before anything is asked; InterruptedRunError when stopped by the user.
     """
     identities = identify(project, backend, models)
-    sampling = sampling or Sampling(max_tokens=project.evaluate.max_tokens)
+    sampling = sampling or Sampling(max_tokens=project.evaluate.max_tokens, beams=project.evaluate.beams)
     dialect = project.dialect()
     questions = read_questions(dataset, dialect, limit)
     id = _id(dataset, identities, sampling, limit)
@@ -95,7 +98,7 @@ def evaluate(
         database = opened.enter_context(project.open_database()) if project.database.url else None
         limits = Limits(project.evaluate.seconds, project.evaluate.rows, project.evaluate.memory_mb)
         judge = Judge(dialect, database, limits)
-        run = _Run(backend, questions, judge, AnswerStore(folder), sampling, chunk, progress)
+        run = _Run(project, backend, questions, judge, AnswerStore(folder), sampling, chunk, progress)
         run.look_at_references()
         judged = {name: run.ask(name, identity) for name, identity in identities.items()}
         timed = {name: run.time(name, identity, latency, folder) for name, identity in identities.items()}
@@ -112,10 +115,10 @@ class _Run:
     """One evaluation under way."""
 
     def __init__(
-        self, backend: Answering, questions: list[Question], judge: Judge, store: AnswerStore,
+        self, project: Project, backend: Answering, questions: list[Question], judge: Judge, store: AnswerStore,
         sampling: Sampling, chunk: int, progress: ReportProgress,
     ) -> None:  # fmt: skip
-        self.backend, self.questions, self.judge, self.store = backend, questions, judge, store
+        self.project, self.backend, self.questions, self.judge, self.store = project, backend, questions, judge, store
         self.sampling, self.chunk, self.progress = sampling, max(1, chunk), progress
         self._asked = 0
         self._asking = 0.0  # seconds
@@ -152,8 +155,7 @@ class _Run:
     def _ask_chunk(self, name: str, identity: str, batch: list[tuple[Question, str]], done: int) -> None:
         started = time.perf_counter()
         try:
-            records = [question.record for question, _ in batch]
-            completions = self.backend.converse_batch(name, records, self.sampling, caller=CALLER)
+            completions = self._complete(name, [question for question, _ in batch])
         except KeyboardInterrupt:
             raise InterruptedRunError(
                 f"stopped at question {done + 1} of {len(self.questions)} of {name}; the answers so far are kept",
@@ -166,6 +168,15 @@ class _Run:
         )
         self._asking += seconds
         self._asked += len(batch)
+
+    def _complete(self, name: str, questions: list[Question]) -> list[Completion]:
+        records = [question.record for question in questions]
+        plain = replace(self.sampling, beams=1)
+        completions = self.backend.converse_batch(name, records, plain, caller=CALLER)
+        return revise(
+            self.backend, name, records, completions, lambda place, text: self.judge.sound(questions[place], text),
+            plain, 1 if is_base(self.project, name) else self.sampling.beams, caller=CALLER,
+        )  # fmt: skip
 
     def _report(self, name: str, done: int, correct: int, left: int) -> None:
         seconds = left * self._asking / self._asked if self._asked else None
@@ -181,7 +192,7 @@ class _Run:
         if key not in known:
             asked = [question.record for question in spread(self.questions, max(plan.cold, plan.warm, 1))]
             found = measure_latency(
-                self.backend, name, asked, self.sampling, plan,
+                self.backend, name, asked, replace(self.sampling, beams=1), plan,
                 report=lambda done, total: self.progress(EvaluateProgress("latency", name, done, total)),
             )  # fmt: skip
             known[key] = found.model_dump()

@@ -16,17 +16,18 @@ from sqlora.engines.base import Completion, Delta
 from sqlora.platform.state import State
 from tests.unit.cli.conftest import Run
 
-Say = Callable[[str], list[dict[str, Any]]]
+Say = Callable[..., list[dict[str, Any]]]
 
 
 @pytest.fixture
 def say(project: Path, monkeypatch: pytest.MonkeyPatch) -> Say:
-    """Deployment ``shop`` answers with the given text, word by word; returns the records it was asked."""
+    """Deployment ``shop`` answers with the given text, word by word, and has the given other beams; returns what it
+    was asked."""
     with State(project / ".sqlora" / "state.db") as state:
         state.deployments.create("shop", state.models.create("shop", base_model="tiny").id)
         state.deployments.update("shop", status="Active")
 
-    def say(text: str) -> list[dict[str, Any]]:
+    def say(text: str, *beams: str) -> list[dict[str, Any]]:
         asked: list[dict[str, Any]] = []
 
         def converse(
@@ -36,7 +37,14 @@ def say(project: Path, monkeypatch: pytest.MonkeyPatch) -> Say:
             yield from (Delta(f"{word} ", 1) for word in text.split(" "))
             yield Completion(text, 20, len(text.split(" ")), 10, "end_turn", 0.1, 0.5)
 
+        def converse_batch(
+            self: LocalBackend, name: str, records: list[dict[str, Any]], sampling: Any, *, caller: str
+        ) -> list[Completion]:
+            asked.append({"deployment": name, "beams": sampling.beams, "caller": caller})
+            return [Completion(text, 20, 99, 10, "end_turn", 0.1, 0.5, beams) for _ in records]
+
         monkeypatch.setattr(LocalBackend, "converse", converse)
+        monkeypatch.setattr(LocalBackend, "converse_batch", converse_batch)
         return asked
 
     return say
@@ -50,6 +58,25 @@ def test_the_sql_is_shown_and_what_is_asked_is_the_question(run: Run, say: Say) 
     assert (asked[0]["deployment"], asked[0]["max_tokens"]) == ("shop", 33)
     assert asked[0]["record"]["messages"] == [{"role": "user", "content": [{"text": "How many stores?"}]}]
     assert "store(store_id" in asked[0]["record"]["system"][0]["text"]
+
+
+def test_an_answer_that_fails_gives_way_to_the_best_one_that_does_not(run: Run, say: Say) -> None:
+    asked = say("SELECT shop FROM store", "SELECT name FROM store", "SELECT city FROM store", "SELECT 1")
+    result = run("ask", "cities")
+    assert result.exit_code == 0
+    assert result.stdout.splitlines() == ["SELECT shop FROM store ", "SELECT city FROM store"]
+    assert "no column 'shop'" in result.stderr
+    assert asked[1:] == [{"deployment": "shop", "beams": 8, "caller": "ask"}]
+    answer = json.loads(run("ask", "cities", "--run", "--json").stdout)
+    assert (answer["sql"], answer["valid"], answer["revised"]) == ("SELECT city FROM store", True, True)
+    assert answer["rows"] == [["Leeds"], ["Newcastle"], ["Cardiff"]]
+
+
+def test_what_only_running_shows_is_revised_with_run_alone(run: Run, say: Say) -> None:
+    failing = "SELECT CAST(city AS INTEGER) FROM store"
+    say(failing, "SELECT city FROM store")
+    assert json.loads(run("ask", "cities", "--json").stdout)["sql"] == failing
+    assert json.loads(run("ask", "cities", "--run", "--json").stdout)["sql"] == "SELECT city FROM store"
 
 
 def test_run_shows_the_rows(run: Run, say: Say) -> None:

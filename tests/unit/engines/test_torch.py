@@ -10,6 +10,7 @@ from peft import PeftModel
 from transformers import AutoModelForCausalLM
 
 from sqlora.engines.base import Completion, Delta, Request, Sampling
+from sqlora.engines.beam import Search
 from sqlora.engines.torch import TorchEngine
 from sqlora.errors import ModelError, NotFoundError
 from sqlora.models.adapter import save_adapter
@@ -189,3 +190,53 @@ def test_streams_read_in_turns_keep_their_own_adapters(engine: TorchEngine) -> N
                 texts[number] += item.text
     assert texts == expected
     assert torch.is_grad_enabled()
+
+
+def stock_score(base: Path, adapter: Path, text: str, answer: tuple[int, ...]) -> float:
+    """log p(answer | prompt) by stock transformers and PEFT."""
+    model = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(base), adapter)
+    with torch.no_grad():
+        scores = model(input_ids=torch.tensor([[*prompt(text), *answer]])).logits[0].log_softmax(-1)
+    first = len(prompt(text)) - 1
+    return float(sum(scores[first + place, token] for place, token in enumerate(answer)))
+
+
+def test_beams_score_as_stock_peft_does_and_the_best_comes_first(
+    engine: TorchEngine, base_folder: Path, adapters: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    searches: list[Search] = []
+
+    class Kept(Search):
+        def __init__(self, width: int, ends: frozenset[int], max_tokens: int) -> None:
+            super().__init__(width, ends, max_tokens)
+            searches.append(self)
+
+    monkeypatch.setattr("sqlora.engines.torch.Search", Kept)
+    done = engine.generate([request("how many stores", "one", beams=6, max_tokens=6)])[0]
+    [found] = searches
+    assert len(found.finished) == 6
+    for beam in found.finished:
+        expected = stock_score(base_folder, adapters["one"], "how many stores", beam.tokens)
+        assert beam.score == pytest.approx(expected, abs=1e-4)
+    greedy = stock_tokens(base_folder, adapters["one"], "how many stores", 6)
+    assert found.finished[0].score >= stock_score(base_folder, adapters["one"], "how many stores", tuple(greedy)) - 1e-4
+    assert done.output_tokens == sum(len(beam.tokens) for beam in found.finished)
+    assert done.text == engine.tokenizer.decode(list(found.finished[0].tokens), skip_special_tokens=True)
+    assert len({done.text, *done.alternatives}) == 1 + len(done.alternatives) > 1
+
+
+def test_beams_of_several_questions_are_those_of_each_alone(engine: TorchEngine) -> None:
+    asked = [request(text, "two", beams=4, max_tokens=8) for text in ("a", "which stores", "how many stores are there")]
+    together = [(done.text, done.alternatives) for done in engine.generate(asked)]
+    assert together == [(done.text, done.alternatives) for one in asked for done in engine.generate([one])]
+
+
+def test_beams_and_plain_requests_in_one_call(engine: TorchEngine) -> None:
+    plain, wide = request("a", "one"), request("a", "one", beams=3)
+    first, second, third = engine.generate([plain, wide, plain])
+    assert (first.text, first.alternatives) == (third.text, ())
+    assert second.alternatives
+    *deltas, streamed = engine.stream(wide)
+    assert deltas == []
+    assert isinstance(streamed, Completion)
+    assert (streamed.text, streamed.alternatives) == (second.text, second.alternatives)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -84,12 +84,16 @@ class Deployed:
 
 @dataclass
 class FakeBackend:
-    """Answers from ``answers[deployment][question]``; ``kill_at`` dies by SIGKILL at that chunk, ``stop_at`` by Ctrl-C."""
+    """Answers from ``answers[deployment][question]``; ``kill_at`` dies by SIGKILL at that chunk, ``stop_at`` by Ctrl-C.
+
+    Asked for several beams it has those of ``beams[question]`` beside the plain answer.
+    """
 
     answers: Mapping[str, Mapping[str, str]]
     kill_at: int | None = None
     stop_at: int | None = None
     model_ids: dict[str, str] = field(default_factory=dict)
+    beams: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     asked: list[tuple[str, str]] = field(default_factory=list)
     streamed: list[str] = field(default_factory=list)
     chunks: int = 0
@@ -107,7 +111,14 @@ class FakeBackend:
             os.kill(os.getpid(), signal.SIGKILL)
         if self.chunks == self.stop_at:
             raise KeyboardInterrupt
-        return [self._complete(deployment, record) for record in records]
+        plain = [self._complete(deployment, record) for record in records]
+        if sampling.beams == 1:
+            return plain
+        questions = [parts(record)[1] for record in records]
+        return [
+            replace(done, alternatives=self.beams.get(question, ()))
+            for done, question in zip(plain, questions, strict=True)
+        ]
 
     def converse(
         self, deployment: str, record: Mapping[str, Any], sampling: Sampling, *, caller: str = "local"

@@ -55,6 +55,27 @@ def test_mutated_answers_fail_as_what_they_are(project: Project, dataset: Datase
     assert set(report.models[0].errors) <= set(KINDS)
 
 
+def test_a_tuned_models_answer_that_fails_gives_way_to_the_best_beam_that_does_not(
+    project: Project, dataset: Dataset
+) -> None:
+    oldest, sales = "oldest store", "sales by store"
+    wrong = QUESTIONS | {oldest: "SELECT name FROM store", sales: "SELECT store_name, SUM(amount) FROM sale"}
+    beams = {oldest: ("SELECT shop FROM store", QUESTIONS[oldest]), sales: ("SELECT amount FROM",)}
+    backend = FakeBackend({"base": wrong, "tuned": wrong}, beams=beams)
+    report = run(project, dataset, backend, "base", "tuned")
+    base, tuned = report.models
+    assert (base.revised, tuned.revised) == (0, 1)
+    assert (base.valid.value, tuned.valid.value) == (0.75, 0.875)
+    judged = {question.question: question.answers[1] for question in report.questions}
+    assert (judged[oldest].sql, judged[oldest].correct, judged[oldest].revised) == (QUESTIONS[oldest], True, True)
+    assert (judged[sales].sql, judged[sales].valid, judged[sales].revised) == (wrong[sales], False, False)
+    asked = [question for name, question in backend.asked if name == "tuned"]
+    assert sorted(q for q in asked if asked.count(q) > 1) == sorted([oldest, oldest, sales, sales])
+    again = FakeBackend({"base": wrong, "tuned": wrong}, beams=beams)
+    assert run(project, dataset, again, "base", "tuned").models[1].revised == 1
+    assert again.asked == []
+
+
 @pytest.mark.parametrize(
     ("answer", "kind", "valid", "runs"),
     [

@@ -117,6 +117,8 @@ class ModelResult(Part):
     """Wrong answers by kind (`KINDS`), of the questions with a reference that runs."""
     cut: int
     """Answers that reached the limit of tokens."""
+    revised: int
+    """Answers that are not the first one: that was not valid or did not run, and another beam's is."""
     mean_input_tokens: float
     mean_output_tokens: float
     answering_seconds: float
@@ -186,6 +188,8 @@ class Judged(Part):
     columns_permuted: bool
     """Correct, with its columns in another order."""
     result: Rows | None
+    revised: bool
+    """Not the first answer: see `ModelResult.revised`."""
     stop_reason: str
     input_tokens: int
     output_tokens: int
@@ -216,6 +220,8 @@ class Sampling(Part):
     top_p: float
     top_k: int
     seed: int | None
+    beams: int
+    """Answers of a custom model looked at where the first is not valid or does not run."""
 
 
 class Report(Part):

@@ -16,6 +16,8 @@ def measures(report: Report) -> Html:
     rows: list[tuple[str, str, Callable[[ModelResult], Html]]] = [
         ("valid", "parses, and names only what the schema has", lambda model: _share(model.valid)),
         ("runs", "within the limits of time and memory", lambda model: _share(model.runs)),
+        ("revised", f"not the first answer, which failed, but the best of {report.sampling.beams} beams",
+         lambda model: join(str(model.revised or "–"))),
         ("exact match", "the reference's very query, normalized", lambda model: _share(model.exact)),
     ]
     if report.golds.empty or report.golds.null_only:
