@@ -124,8 +124,11 @@ class Project:
 
     @property
     def sources(self) -> tuple[SourceSection, ...]:
-        """``[[sources]]``, in the file's order."""
-        return self.settings.sources
+        """``[[sources]]``, in the file's order; a path with ``*`` or ``?`` stands for its files, in order of name.
+
+        ConfigError when it matches none.
+        """
+        return tuple(each for source in self.settings.sources for each in source.each_file())
 
     @property
     def prepare(self) -> PrepareSection:

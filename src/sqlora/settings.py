@@ -18,6 +18,8 @@ from pydantic import (
     model_validator,
 )
 
+from sqlora.errors import ConfigError
+
 
 def _split_names(value: object) -> object:
     """``base,retail`` from the environment or the command line is a list of two names."""
@@ -51,7 +53,7 @@ class SourceSection(Section):
     """``[[sources]]``: one place that training pairs come from."""
 
     kind: Literal["pairs", "sql-create-context", "synthesize"] = Field(description="what the source is")
-    path: Path | None = Field(default=None, description="its file: JSONL or CSV pairs, or JSON")
+    path: Path | None = Field(default=None, description="its file: JSONL or CSV pairs, or JSON; with * several")
     split: Literal["train", "validation", "test"] | None = Field(
         default=None, description="put all of the source in this split; default: split by query structure"
     )
@@ -74,6 +76,16 @@ class SourceSection(Section):
         if self.glossary is not None and self.kind != "synthesize":
             raise ValueError("only a synthesize source has a glossary")
         return self
+
+
+    def each_file(self) -> list[SourceSection]:
+        """This section, once for each file that ``path`` matches; ConfigError when that is none."""
+        if self.path is None or not set("*?[") & set(str(self.path)) or self.path.exists():
+            return [self]
+        found = sorted(Path(self.path.anchor).glob(str(self.path.relative_to(self.path.anchor))))
+        if not found:
+            raise ConfigError(f"no file matches {self.path} of [[sources]]", "correct path in sqlora.toml")
+        return [self.model_copy(update={"path": path}) for path in found]
 
 
 class PrepareSection(Section):
