@@ -239,7 +239,7 @@ class TorchEngine:
         suffixes = [request.prompt[size:] for request in requests]
         seen = [len(suffix) for suffix in suffixes]
         cache = self._empty_cache(pairs, len(requests), max(seen) + 32)
-        layout = Layout.of(0, seen, self.device, cache, [0] * len(requests))
+        layout = Layout.of(0, seen, self.device, cache, [0] * len(requests), known=cache.prefix)
         hidden = self._forward(
             [token for suffix in suffixes for token in suffix],
             [size + place for length in seen for place in range(length)],
@@ -255,7 +255,7 @@ class TorchEngine:
             cache.select(torch.tensor(parents, device=self.device))
         if max(seen) >= cache.keys[0].shape[2]:
             cache.reserve(cache.keys[0].shape[2] + 64)
-        layout = Layout.of(0, [1] * len(last), self.device, cache, seen)
+        layout = Layout.of(0, [1] * len(last), self.device, cache, seen, known=cache.prefix)
         return self._forward(list(last), [size + place for place in seen], layout)
 
     def _search(self, requests: list[Request]) -> Iterator[tuple[int, Delta | Completion]]:

@@ -30,7 +30,7 @@ GROUP = 4  # branches padded together in training
 class BranchCache:
     """Keys and values of tokens already seen, one tensor a layer.
 
-    ``prefix``: [k, P, d] pairs shared by all rows. ``keys``/``values``: [k, n, S, d] of the rows themselves.
+    ``prefix``: [k, P, d] pairs shared by all rows; ``keys``/``values``: [k, n, S, d] of the rows themselves.
     """
 
     prefix: list[tuple[Tensor, Tensor]] = field(default_factory=list)
@@ -96,6 +96,7 @@ class Group:
 class Layout:
     """Where the tokens of a flat sequence belong: ``prefix`` leading tokens, then the branches of ``groups``.
 
+    ``known``: keys and values [k, P, d] a layer of a prefix that was computed before and is not among the tokens.
     ``cache``: when serving, where new keys and values go, at column ``start`` [n] of each row.
     ``keep_prefix``: store the prefix's keys and values into the cache.
     """
@@ -105,6 +106,7 @@ class Layout:
     cache: BranchCache | None = None
     start: Tensor | None = None
     keep_prefix: bool = False
+    known: Sequence[tuple[Tensor, Tensor]] = ()
 
     @classmethod
     def of(
@@ -115,6 +117,7 @@ class Layout:
         cache: BranchCache | None = None,
         start: Sequence[int] | None = None,
         keep_prefix: bool = False,
+        known: Sequence[tuple[Tensor, Tensor]] = (),
     ) -> Layout:
         """The layout of branches of the given lengths; ``start`` counts tokens a row has cached before.
 
@@ -128,7 +131,7 @@ class Layout:
         for at in range(0, len(lengths), each):
             groups.append(Group.of(first, lengths[at : at + each], starts[at : at + each], device))
             first += groups[-1].tokens
-        return cls(prefix, tuple(groups), cache, starts.to(device), keep_prefix)
+        return cls(prefix, tuple(groups), cache, starts.to(device), keep_prefix, known)
 
 
 class _Attention(torch.autograd.Function):
@@ -183,11 +186,12 @@ class _Attention(torch.autograd.Function):
             return query_grad, None, None, key_grad, value_grad, None
         flat_grad = grad.view(kv_heads, count * rows, width)
         flat_query = query.view(kv_heads, count * rows, width)
-        prefix_value_grad = torch.matmul(shared.transpose(1, 2), flat_grad)
+        prefix_learns = ctx.needs_input_grad[1]
+        prefix_value_grad = torch.matmul(shared.transpose(1, 2), flat_grad) if prefix_learns else None
         score_grad = torch.matmul(flat_grad, prefix_value.transpose(1, 2))
         score_grad.sub_(total.view(kv_heads, count * rows, 1)).mul_(shared)
         query_grad.view(kv_heads, count * rows, width).baddbmm_(score_grad, prefix_key)
-        prefix_key_grad = torch.matmul(score_grad.transpose(1, 2), flat_query)
+        prefix_key_grad = torch.matmul(score_grad.transpose(1, 2), flat_query) if prefix_learns else None
         return query_grad, prefix_key_grad, prefix_value_grad, key_grad, value_grad, None
 
 
@@ -245,8 +249,8 @@ def shared_prefix_attention(
         pieces.append(_attend(flat_query[None, :size], None, *own, _causal(size, query), scaling)[0])
         if layout.keep_prefix and layout.cache is not None:
             layout.cache.prefix.append(pair)
-    elif layout.cache is not None and layout.cache.prefix:
-        pair = layout.cache.prefix[layer]
+    elif layout.known:
+        pair = layout.known[layer]
     for group in layout.groups:
         here = slice(size + group.first, size + group.first + group.tokens)
         shape = (kv_heads, group.branches, group.length, width)

@@ -1,4 +1,4 @@
-"""One file that holds all a run needs to go on: adapter, best adapter so far, optimizer, position.
+"""One file that holds all a run needs to go on: adapter, best adapter so far, optimizer, held prefix, position.
 
 safetensors with the position as JSON in its metadata, written aside, synced and renamed: a run killed at any moment
 finds either the old checkpoint or the new one.
@@ -19,6 +19,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from sqlora.errors import TrainingError
+from sqlora.train.prefix import HeldPrefix
 
 FILE = "checkpoint.safetensors"
 
@@ -53,6 +54,7 @@ def save(
     parameters: dict[str, nn.Parameter],
     best: dict[str, Tensor],
     optimizer: torch.optim.Optimizer,
+    held: HeldPrefix | None = None,
 ) -> None:
     """Write the checkpoint; raises `TrainingError` when the disk is full, leaving the previous one."""
     tensors = {f"now.{name}": parameter.detach().cpu() for name, parameter in parameters.items()}
@@ -60,13 +62,17 @@ def save(
     for name, parameter in parameters.items():
         for key, value in optimizer.state.get(parameter, {}).items():
             tensors[f"optimizer.{key}.{name}"] = torch.as_tensor(value).cpu()
+    about: dict[str, Any] = {"position": asdict(position)}
+    if held is not None:
+        tensors |= {f"prefix.{name}": tensor.cpu() for name, tensor in held.tensors().items()}
+        about["prefix"] = [held.step, list(held.tokens)]
     aside = folder / f"{FILE}.{os.getpid()}.part"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         save_file(
             {name: tensor.contiguous() for name, tensor in tensors.items()},
             aside,
-            metadata={"position": json.dumps(asdict(position))},
+            metadata={key: json.dumps(value) for key, value in about.items()},
         )
         with open(aside, "rb") as written:
             os.fsync(written.fileno())
@@ -81,7 +87,7 @@ def save(
 
 def load(
     folder: Path, fingerprint: str, parameters: dict[str, nn.Parameter], optimizer: torch.optim.Optimizer
-) -> tuple[Position, dict[str, Tensor]] | None:
+) -> tuple[Position, dict[str, Tensor], HeldPrefix | None] | None:
     """Restore parameters and optimizer in place; None when there is nothing to resume.
 
     A checkpoint of another dataset, base model or recipe (another ``fingerprint``) is refused.
@@ -91,7 +97,9 @@ def load(
         return None
     try:
         with safe_open(path, framework="pt") as file:
-            stored: dict[str, Any] = json.loads(file.metadata()["position"])
+            about = file.metadata()
+            stored: dict[str, Any] = json.loads(about["position"])
+            prefix = json.loads(about.get("prefix", "null"))
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
     except (SafetensorError, KeyError, ValueError) as error:
         raise TrainingError(f"the checkpoint {path} is damaged: {error}", f"rm -r {folder}") from None
@@ -110,4 +118,6 @@ def load(
                     device = value.device if key == "step" else parameter.device
                     optimizer.state[parameter][key] = value.to(device)
     best = {name[5:]: tensor for name, tensor in tensors.items() if name.startswith("best.")}
-    return position, best
+    device = next(iter(parameters.values())).device
+    own = {name[7:]: tensor.to(device) for name, tensor in tensors.items() if name.startswith("prefix.")}
+    return position, best, HeldPrefix.of(tuple(prefix[1]), prefix[0], own) if prefix else None

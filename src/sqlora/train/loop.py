@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from sqlora.errors import DatasetError, TrainingError
 from sqlora.models.adapter import save_adapter
-from sqlora.models.attention import use_shared_prefix
+from sqlora.models.attention import BranchCache, Layout, use_shared_prefix
 from sqlora.models.base import resolve_base_model
 from sqlora.models.lora import TARGETS, initialise, inject
 from sqlora.models.precision import Precision, choose_precision
@@ -26,11 +26,12 @@ from sqlora.train.checkpoint import Position
 from sqlora.train.loss import completion_loss, completion_scores
 from sqlora.train.memory import keep_freed_memory, peak_memory_mb, release_freed_memory
 from sqlora.train.packing import Pack, PackedBatch, pack, tensors
+from sqlora.train.prefix import HeldPrefix
 from sqlora.train.progress import Progress
 from sqlora.train.recipe import Recipe
 
 CALIBRATION_STEPS = 6  # the first one is slow (memory is taken from the kernel) and not counted
-SPEED_STEPS = 20  # steps that the present speed is the mean of
+SPEED_STEPS = 100  # steps that the present speed is the mean of: of 20, their lengths alone made it jump by a fifth
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,7 @@ class TrainingResult:
     steps: int
     train_loss: float
     validation_loss: float | None
+    validation_exact: float | None
     tokens: int
     seconds: float
     stopped: bool
@@ -108,7 +110,7 @@ class Run:
             raise DatasetError(f"{spec.dataset / 'train.jsonl'} has no records", "sqlora prepare")
         held = spec.dataset / "validation.jsonl"
         validation = read_examples(held, tokenizer) if held.exists() else []
-        self.validation = pack(validation[: self.recipe.validation_examples], self.recipe.pack_tokens)
+        self.validation = pack(_spread(validation, self.recipe.validation_examples), self.recipe.pack_tokens)
         self.model = self.base.load_model(self.precision.dtype).to(self.precision.device)
         self.model.requires_grad_(False)
         use_shared_prefix(self.model)
@@ -119,8 +121,9 @@ class Run:
         self.position = Position(fingerprint=spec.fingerprint())
         self.best: dict[str, Tensor] = {}
         restored = checkpoint.load(folder / "checkpoint", self.position.fingerprint, self.parameters, self.optimizer)
+        self.held: HeldPrefix | None = None
         if restored:
-            self.position, self.best = restored
+            self.position, self.best, self.held = restored
         self.started = time.monotonic() - self.position.seconds
         self._announce(restored is not None)
 
@@ -251,12 +254,34 @@ class Run:
             )
         nn.utils.clip_grad_norm_(self.parameters.values(), self.recipe.gradient_clip)
         self.optimizer.step()
-        return total, sum(packed.tokens for packed in packs)
+        return total, sum(packed.tokens - self._not_computed(packed.prefix) for packed in packs)
+
+    def _not_computed(self, prefix: tuple[int, ...]) -> int:
+        """Tokens of a pack whose prefix was taken from an earlier step."""
+        held = self.held is not None and self.held.tokens == prefix and self.held.step != self.position.step
+        return len(prefix) if held else 0
 
     def _loss_sum(self, packed: Pack) -> Tensor:
         """Summed loss of a pack; logits [M, vocabulary] only at the M places that have a label."""
-        batch = tensors(packed, self.precision.device)
+        batch = tensors(packed, self.precision.device, self._held_prefix(packed.prefix))
         return completion_loss(self._labelled(batch), self.model.lm_head.weight, batch.labels)
+
+    @torch.no_grad()
+    def _held_prefix(self, prefix: tuple[int, ...]) -> tuple[tuple[Tensor, Tensor], ...]:
+        """Keys and values of the prefix for this step; none where it is to be computed with the branches."""
+        every, step = self.recipe.prefix_every, self.position.step
+        if every == 1 or not prefix:
+            return ()
+        if self.held is None or not self.held.serves(prefix, step, every):
+            cache, size = BranchCache(), len(prefix)
+            self.model.model(
+                input_ids=torch.tensor([prefix], device=self.precision.device),
+                position_ids=torch.arange(size, device=self.precision.device)[None],
+                layout=Layout.of(size, [], self.precision.device, cache, keep_prefix=True),
+                use_cache=False,
+            )
+            self.held = HeldPrefix(prefix, step, tuple(cache.prefix))
+        return self.held.pairs
 
     def _labelled(self, batch: PackedBatch) -> Tensor:
         """Hidden states [M, width] of the places that have a label."""
@@ -311,7 +336,8 @@ class Run:
 
     def _save(self) -> None:
         self.position.seconds = self._elapsed()
-        checkpoint.save(self.folder / "checkpoint", self.position, self.parameters, self.best, self.optimizer)
+        folder = self.folder / "checkpoint"
+        checkpoint.save(folder, self.position, self.parameters, self.best, self.optimizer, self.held)
 
     def _finish(self, stopped: bool) -> TrainingResult:
         self.report(self._progress("saving"))
@@ -346,6 +372,7 @@ class Run:
             position.step,
             sum(recent) / len(recent),
             position.best_loss,
+            position.best_exact,
             position.tokens,
             self._elapsed(),
             stopped,
@@ -360,7 +387,7 @@ class Run:
         seconds: Sequence[float] = (),
         message: str = "",
     ) -> Progress:
-        recent = list(_last(seconds, 10))
+        recent = list(_last(seconds, SPEED_STEPS))
         left = (self.steps - self.position.step) * sum(recent) / len(recent) if recent else None
         if left is not None and self.recipe.minutes is not None and self.position.planned is None:
             left = min(left, max(0.0, self.recipe.minutes * 60 - self._elapsed()))
@@ -377,6 +404,11 @@ class Run:
             seconds_left=left,
             message=message,
         )
+
+
+def _spread(examples: Sequence[Encoded], most: int) -> Sequence[Encoded]:
+    """At most so many, from all over the file: its sources stand one after the other."""
+    return [examples[place * len(examples) // most] for place in range(most)] if len(examples) > most else examples
 
 
 def _last(values: Sequence[float], count: int) -> Iterator[float]:

@@ -87,13 +87,16 @@ def _chunks(
         yield chunk
 
 
-def tensors(packed: Pack, device: str = "cpu") -> PackedBatch:
+def tensors(packed: Pack, device: str = "cpu", known: Sequence[tuple[Tensor, Tensor]] = ()) -> PackedBatch:
     """Lay one pack out; only completion tokens (with the end of turn) carry labels.
+
+    With ``known`` keys and values of the prefix, a pair [k, P, d] a layer, the prefix is not computed again.
 
     The last token of a completion predicts nothing, so it is not computed at all.
     """
     start = len(packed.prefix)
-    tokens, positions = list(packed.prefix), list(range(start))
+    tokens = [] if known else list(packed.prefix)
+    positions = list(range(len(tokens)))
     labelled: list[int] = []
     labels: list[int] = []
     lengths: list[int] = []
@@ -110,5 +113,5 @@ def tensors(packed: Pack, device: str = "cpu") -> PackedBatch:
         positions=torch.tensor([positions], device=device),
         labelled=torch.tensor(labelled, device=device),
         labels=torch.tensor(labels, device=device),
-        layout=Layout.of(start, lengths, device),
+        layout=Layout.of(0 if known else start, lengths, device, known=known),
     )

@@ -21,16 +21,19 @@ class Recipe(BaseModel):
     name: str = "custom"
     rank: int = Field(16, ge=1, le=256, description="rank r of the update matrices")
     alpha: float = Field(32.0, gt=0, description="scale of the update is alpha / rank")
-    learning_rate: float = Field(2e-3, gt=0, lt=1, description="peak, for the A matrices")
+    learning_rate: float = Field(2.5e-3, gt=0, lt=1, description="peak, for the A matrices")
     b_ratio: float = Field(1.0, gt=0, le=100, description="learning rate of B over that of A (LoRA+, 2402.12354)")
-    warmup_steps: int = Field(10, ge=0)
+    warmup_steps: int = Field(30, ge=0)
     weight_decay: float = Field(0.0, ge=0, lt=1)
     gradient_clip: float = Field(1.0, gt=0, description="largest norm of all gradients together")
     epochs: float = Field(3.0, gt=0, le=1000)
-    batch_size: int = Field(16, ge=1, le=4096, description="examples a step")
+    batch_size: int = Field(4, ge=1, le=4096, description="examples a step")
     pack_tokens: int = Field(2048, ge=64, description="most tokens computed at once; bounds memory")
+    prefix_every: int = Field(
+        16, ge=1, description="steps that share one computation of the common prompt; 1: its gradient is exact"
+    )
     minutes: float | None = Field(None, gt=0, description="time the training may take, validation included")
-    validate_every: int = Field(50, ge=1, description="steps between validation losses")
+    validate_every: int = Field(200, ge=1, description="steps between validation losses")
     validation_examples: int = Field(64, ge=0, description="most validation examples used each time")
     patience: int = Field(5, ge=1, description="validations without improvement before stopping")
 
@@ -38,9 +41,9 @@ class Recipe(BaseModel):
 BUILT_IN: dict[str, Recipe] = {
     recipe.name: recipe
     for recipe in (
-        Recipe(name="demo", learning_rate=4e-3, epochs=4, minutes=8, validate_every=40, validation_examples=32),
+        Recipe(name="demo", learning_rate=3e-3, epochs=4, minutes=9.5, validate_every=100, validation_examples=32),
         Recipe(name="standard", epochs=3),
-        Recipe(name="thorough", epochs=8, minutes=60),
+        Recipe(name="thorough", epochs=8, minutes=60, validate_every=200, patience=10),
     )
 }
 

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -17,7 +18,8 @@ from transformers import AutoModelForCausalLM
 
 from sqlora.errors import DatasetError, TrainingError
 from sqlora.prompting import record
-from sqlora.train.loop import TrainingSpec, train
+from sqlora.train.checkpoint import Position
+from sqlora.train.loop import Run, TrainingSpec, train
 from sqlora.train.progress import Progress
 from sqlora.train.recipe import Recipe
 from tests.tiny import tiny_model
@@ -43,18 +45,25 @@ def spec(base: Path, dataset: Path, **recipe: object) -> TrainingSpec:
     return TrainingSpec(str(base), dataset, Recipe(**{**values, **recipe}), seed=5)  # type: ignore[arg-type]
 
 
-def losses(job: Path) -> list[float]:
+def read_position(job: Path) -> dict[str, Any]:
     with safe_open(job / "checkpoint" / "checkpoint.safetensors", framework="pt") as file:
-        return json.loads(file.metadata()["position"])["losses"]  # type: ignore[no-any-return]
+        return json.loads(file.metadata()["position"])  # type: ignore[no-any-return]
+
+
+def losses(job: Path) -> list[float]:
+    return read_position(job)["losses"]  # type: ignore[no-any-return]
 
 
 def test_training_lowers_the_loss_and_stock_peft_loads_the_adapter(base: Path, tmp_path: Path) -> None:
     seen: list[Progress] = []
     result = train(spec(base, write_dataset(tmp_path / "data")), tmp_path / "job", seen.append)
     assert result.steps == 12
-    validation = [p.validation_loss for p in seen if p.validation_loss is not None]
-    assert validation[-1] < validation[0]
-    assert result.validation_loss == min(validation)
+    validation = [
+        (p.validation_exact, -p.validation_loss) for p in seen
+        if p.validation_loss is not None and p.validation_exact is not None
+    ]  # fmt: skip
+    assert validation[-1][1] > validation[0][1]
+    assert (result.validation_exact, -(result.validation_loss or 0)) == max(validation[1:])
     assert any("parameters train" in p.message and "float" in p.message for p in seen)
 
     stock = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(base), result.adapter)
@@ -66,17 +75,20 @@ def test_training_lowers_the_loss_and_stock_peft_loads_the_adapter(base: Path, t
     assert not torch.allclose(tuned, untuned)
 
 
-def test_a_stopped_run_goes_on_with_the_same_losses(base: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("every", [1, 3, 16])
+def test_a_stopped_run_goes_on_with_the_same_losses(base: Path, tmp_path: Path, every: int) -> None:
+    """Also where it stops between two computations of the prefix: the one in use is in the checkpoint."""
     data = write_dataset(tmp_path / "data")
-    train(spec(base, data), tmp_path / "whole")
+    run = spec(base, data, prefix_every=every)
+    train(run, tmp_path / "whole")
     calls = iter(range(1000))
-    stopped = train(spec(base, data), tmp_path / "parts", should_stop=lambda: next(calls) >= 5)
+    stopped = train(run, tmp_path / "parts", should_stop=lambda: next(calls) >= 5)
     assert stopped.stopped
     assert stopped.steps == 5
-    finished = train(spec(base, data), tmp_path / "parts")
+    finished = train(run, tmp_path / "parts")
     assert not finished.stopped
     assert losses(tmp_path / "parts") == losses(tmp_path / "whole")
-    again = train(spec(base, data), tmp_path / "parts")  # a finished run does no work twice
+    again = train(run, tmp_path / "parts")  # a finished run does no work twice
     assert again.steps == finished.steps
     assert again.tokens == finished.tokens
 
@@ -102,6 +114,38 @@ def test_a_killed_run_goes_on_with_the_same_losses(base: Path, tmp_path: Path) -
     assert losses(tmp_path / "killed") == losses(tmp_path / "whole")
 
 
+def test_a_prefix_is_computed_every_so_many_steps(base: Path, tmp_path: Path) -> None:
+    data = write_dataset(tmp_path / "data")
+    tokens = {n: train(spec(base, data, prefix_every=n), tmp_path / f"{n}").tokens for n in (1, 4, 12)}
+    [line] = (data / "train.jsonl").read_text().splitlines()[:1]
+    saved = [tokens[1] - tokens[n] for n in (4, 12)]
+    prefix = saved[1] // 11  # 12 steps share one computation
+    assert len(line) > prefix > len(SYSTEM)
+    assert saved == [9 * prefix, 11 * prefix]
+    first = [losses(tmp_path / f"{n}")[0] for n in (1, 4, 12)]
+    assert first[1:] == pytest.approx([first[0]] * 2, rel=1e-4), "the step that computes it has the same loss"
+    assert losses(tmp_path / "4")[1] != losses(tmp_path / "1")[1]
+
+
+def test_the_best_validation_has_the_most_exact_answers_then_the_lowest_loss() -> None:
+    position = Position()
+    assert position.is_best(2.0, 0.0)
+    position.best_loss, position.best_exact = 0.3, 0.5
+    assert position.is_best(0.9, 0.51)
+    assert position.is_best(0.29, 0.5)
+    assert not position.is_best(0.3, 0.5)
+    assert not position.is_best(0.1, 0.49)
+
+
+def test_validation_takes_examples_from_all_over_the_file(base: Path, tmp_path: Path) -> None:
+    data = write_dataset(tmp_path / "data")
+    lines = [json.dumps(record(SYSTEM, f"city {n}", f"SELECT {n}")) for n in range(10)]
+    (data / "validation.jsonl").write_text("\n".join(lines) + "\n")
+    run = Run(spec(base, data, validation_examples=5), tmp_path / "job", lambda _: None)
+    taken = {bytes(completion[:-1]).decode() for packed in run.validation for _, completion in packed.branches}
+    assert taken == {"SELECT 0", "SELECT 2", "SELECT 4", "SELECT 6", "SELECT 8"}
+
+
 def test_a_time_budget_is_fixed_once_and_kept(base: Path, tmp_path: Path) -> None:
     data = write_dataset(tmp_path / "data")
     calls = iter(range(1000))
@@ -109,10 +153,7 @@ def test_a_time_budget_is_fixed_once_and_kept(base: Path, tmp_path: Path) -> Non
         spec(base, data, epochs=1000, minutes=0.02, warmup_steps=6), tmp_path / "job",
         should_stop=lambda: next(calls) >= 8,
     )  # fmt: skip
-    path = tmp_path / "job" / "checkpoint" / "checkpoint.safetensors"
-    with safe_open(path, framework="pt") as file:
-        planned = json.loads(file.metadata()["position"])["planned"]
-    assert first.steps <= planned < 3000
+    assert first.steps <= read_position(tmp_path / "job")["planned"] < 3000
     done = train(spec(base, data, epochs=1000, minutes=0.02, warmup_steps=6, patience=1000), tmp_path / "other")
     assert done.steps < 3000
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import random
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from peft import LoraConfig, get_peft_model
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from sqlora.models.attention import use_shared_prefix
+from sqlora.models.attention import BranchCache, Layout, use_shared_prefix
 from sqlora.models.lora import TARGETS, initialise, inject
 from sqlora.prompting import Encoded, shared_prefix
 from sqlora.train.loss import completion_loss
@@ -71,11 +72,8 @@ def packed_loss(model: LlamaForCausalLM, examples: list[Encoded], budget: int) -
     return total / labels
 
 
-@pytest.mark.parametrize(
-    ("prefix", "count", "budget"), [(40, 6, 4096), (40, 6, 75), (0, 5, 4096), (70, 1, 4096), (5, 7, 30)]
-)
-def test_loss_and_gradients_equal_those_of_separate_rows(prefix: int, count: int, budget: int) -> None:
-    examples = rows(prefix + count, prefix, count)
+def both_models() -> tuple[LlamaForCausalLM, dict[str, torch.nn.Parameter], torch.nn.Module, dict[str, torch.Tensor]]:
+    """Our model and stock PEFT's with the same adapter, each with its adapter's parameters by the same names."""
     ours = tiny()
     use_shared_prefix(ours)
     parameters = initialise(inject(ours), rank=4, alpha=8, seed=3, device="cpu")
@@ -90,7 +88,15 @@ def test_loss_and_gradients_equal_those_of_separate_rows(prefix: int, count: int
     with torch.no_grad():
         for name, parameter in theirs.items():
             parameter.copy_(parameters[name])
+    return ours, parameters, reference, theirs
 
+
+@pytest.mark.parametrize(
+    ("prefix", "count", "budget"), [(40, 6, 4096), (40, 6, 75), (0, 5, 4096), (70, 1, 4096), (5, 7, 30)]
+)
+def test_loss_and_gradients_equal_those_of_separate_rows(prefix: int, count: int, budget: int) -> None:
+    examples = rows(prefix + count, prefix, count)
+    ours, parameters, reference, theirs = both_models()
     expected = separate_loss(reference, examples)
     got = packed_loss(ours, examples, budget)
     expected.backward()
@@ -99,6 +105,37 @@ def test_loss_and_gradients_equal_those_of_separate_rows(prefix: int, count: int
     assert got.item() == pytest.approx(expected.item(), rel=1e-5)
     for name, parameter in parameters.items():
         torch.testing.assert_close(parameter.grad, theirs[name].grad, rtol=1e-3, atol=1e-5)
+
+
+def test_a_held_prefix_gives_the_loss_and_gradients_of_stock_rows_over_a_key_value_cache() -> None:
+    examples = rows(11, 40, 5)
+    ours, parameters, reference, theirs = both_models()
+    [packed] = pack(examples, 4096)
+    size = len(packed.prefix)
+    cache = BranchCache()
+    with torch.no_grad():
+        ours.model(
+            input_ids=torch.tensor([packed.prefix]), position_ids=torch.arange(size)[None],
+            layout=Layout.of(size, [], cache=cache, keep_prefix=True), use_cache=False,
+        )  # fmt: skip
+        past = reference(input_ids=torch.tensor([packed.prefix]), use_cache=True).past_key_values
+    batch = tensors(packed, known=cache.prefix)
+    hidden = ours.model(
+        input_ids=batch.tokens, position_ids=batch.positions, layout=batch.layout, use_cache=False
+    ).last_hidden_state[0]
+    got = completion_loss(hidden[batch.labelled], ours.lm_head.weight, batch.labels)
+    expected = torch.tensor(0.0)
+    for prompt, completion in packed.branches:
+        ids = torch.tensor([prompt + completion])
+        logits = reference(input_ids=ids, past_key_values=copy.deepcopy(past)).logits[0, len(prompt) - 1 : -1]
+        expected = expected + torch.nn.functional.cross_entropy(logits, torch.tensor(completion), reduction="sum")
+    expected.backward()
+    got.backward()
+    assert got.item() == pytest.approx(expected.item(), rel=1e-5)
+    for name, parameter in parameters.items():
+        torch.testing.assert_close(parameter.grad, theirs[name].grad, rtol=1e-3, atol=1e-5)
+    exact = packed_loss(both_models()[0], examples, 4096).item()
+    assert got.item() / len(batch.labels) == pytest.approx(exact, rel=1e-5)
 
 
 def test_a_wrong_mask_would_be_noticed() -> None:
