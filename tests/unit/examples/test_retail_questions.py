@@ -34,12 +34,23 @@ TABLES = ["region", "store", "employee", "customer", "supplier", "category", "pr
 
 @pytest.fixture(scope="module")
 def checked(warehouse: Path) -> list[Example | Rejection]:
-    """What `prepare` says of each pair; one pass for all tests, since it takes milliseconds a pair."""
+    """What `prepare` says of each pair; one pass for all tests, since it takes milliseconds a pair.
+
+    A lonely 0 or false, which `prepare` takes for no rows of a generated query, is an answer to what somebody asked.
+    """
     dialect = load_dialect(str(RETAIL / "dialect.toml"))
     with open_database(f"duckdb:///{warehouse}") as database:
         checker = Checker(dialect, database.schema(), database)
-        examples = (Example(pair["question"], pair["sql"], "train", "train") for pair in PAIRS)
-        return [checker.check(Candidate(example, needs_rows=True)) for example in examples]
+
+        def check(example: Example) -> Example | Rejection:
+            found = checker.check(Candidate(example, needs_rows=True))
+            if isinstance(found, Example) or found.reason != "no rows":
+                return found
+            rows = database.run(dialect.to_base(example.sql)).rows
+            says = any(cell is not None for row in rows for cell in row)
+            return checker.check(Candidate(example)) if says else found
+
+        return [check(Example(pair["question"], pair["sql"], "train", "train")) for pair in PAIRS]
 
 
 def without_strings(sql: str) -> str:
@@ -60,11 +71,7 @@ def test_no_question_is_asked_twice(file: Path) -> None:
 
 
 def test_every_pair_parses_names_what_the_schema_has_and_has_an_answer(checked: list[Example | Rejection]) -> None:
-    rejected = [each for each in checked if isinstance(each, Rejection)]
-    unwelcome = [str(each) for each in rejected if each.reason != "no rows"]
-    assert unwelcome == []
-    # A count of 0 is an answer too; a table without rows is not.
-    assert [str(each) for each in rejected if "TALLY" not in each.example.sql and "TOTAL" not in each.example.sql] == []
+    assert [str(each) for each in checked if isinstance(each, Rejection)] == []
 
 
 def test_every_pair_is_written_in_the_dialects_own_form(checked: list[Example | Rejection]) -> None:
