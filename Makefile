@@ -22,7 +22,7 @@ check: $(VENV)/.installed-test
 # The file holds the seconds that installing took: the demo reports them.
 $(VENV)/.installed: pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@echo "installing sqlora and what it needs into $(VENV) (about two minutes)"
+	@echo "installing sqlora and what it needs into $(VENV) (about a minute)"
 	@start=$$(date +%s); \
 	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[train]' && \
 	end=$$(date +%s); echo $$((end - start)) > $@

@@ -161,7 +161,7 @@ class Run:
 
     def _calibrate(self, seconds: list[float]) -> None:
         """Plan how many steps fit into the recipe's minutes, from the measured speed: after the first steps, and
-        again when the plan is off by a fifth (other work came to the machine, or went). A new plan is saved at
+        again when the plan is off by a tenth (other work came to the machine, or went). A new plan is saved at
         once, so that a resumed run follows it too."""
         if self.recipe.minutes is None:
             self.position.planned = self.full_steps
@@ -175,7 +175,7 @@ class Run:
         planned = max(self.position.step, min(self.full_steps, fits))
         if self.position.planned is None:
             self.position.planned = max(planned, self.position.step + 1)
-        elif abs(planned - self.position.planned) > 0.2 * self.position.planned:
+        elif abs(planned - self.position.planned) > 0.1 * self.position.planned:
             self.position.planned = planned
             self._save()
 
