@@ -110,6 +110,24 @@ def test_a_source_is_named_by_number(folder: Path) -> None:
         load_project(folder, {"sources.5.count": 50}, environ={})
 
 
+def test_a_pattern_stands_for_the_files_it_matches(tmp_path: Path) -> None:
+    (tmp_path / "sqlora.toml").write_text(
+        '[[sources]]\nkind = "pairs"\npath = "questions/train*.jsonl"\nsplit = "train"\n[[sources]]\nkind = "synthesize"\n'
+    )
+    questions = tmp_path / "questions"
+    questions.mkdir()
+    with pytest.raises(ConfigError, match=r"no file matches .*train\*\.jsonl"):
+        _ = load_project(tmp_path, environ={}).sources
+    for name in ("train-b", "test", "train", "train-a"):
+        (questions / f"{name}.jsonl").touch()
+    found = load_project(tmp_path, environ={}).sources
+    assert [(source.path.name if source.path else None, source.split) for source in found] == [
+        ("train-a.jsonl", "train"), ("train-b.jsonl", "train"), ("train.jsonl", "train"), (None, None),
+    ]  # fmt: skip
+    (questions / "train*.jsonl").touch()  # a file of that very name is meant itself
+    assert load_project(tmp_path, environ={}).sources[0].path == questions / "train*.jsonl"
+
+
 def test_all_mistakes_at_once_with_key_value_and_line(folder: Path) -> None:
     text = """\
 [project]

@@ -111,7 +111,7 @@ def _revise(
     failures: list[str] = []
 
     def sound(place: int, text: str) -> bool:
-        findings, _, error = _look(project, text, run)  # of the one question asked
+        findings, _, error = _look(project, text, run)
         failures.extend(str(finding) for finding in findings[:1])
         if error is not None and not findings:
             failures.append(error.message.splitlines()[0])
