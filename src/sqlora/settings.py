@@ -146,7 +146,7 @@ class EvaluateSection(Section):
     rows: int = Field(default=10_000, ge=1, description="row limit of a query")
     memory_mb: int = Field(default=1024, ge=16, description="memory limit of a query, MiB")
     max_tokens: int = Field(default=256, ge=1, description="longest answer, tokens")
-    beams: int = Field(default=8, ge=1, le=64, description="answers looked at where the first is not valid; 1: none")
+    beams: int = Field(default=4, ge=1, le=64, description="answers looked at where the first is not valid; 1: none")
     seed: int = Field(default=0, ge=0, description="seed of the bootstrap")
 
 

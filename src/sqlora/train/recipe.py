@@ -41,7 +41,7 @@ class Recipe(BaseModel):
 BUILT_IN: dict[str, Recipe] = {
     recipe.name: recipe
     for recipe in (
-        Recipe(name="demo", learning_rate=3e-3, epochs=4, minutes=7.5, validate_every=100, validation_examples=32),
+        Recipe(name="demo", learning_rate=3e-3, epochs=4, minutes=7, validate_every=100, validation_examples=32),
         Recipe(name="standard", epochs=3),
         Recipe(name="thorough", epochs=8, minutes=60, validate_every=200, patience=10),
     )

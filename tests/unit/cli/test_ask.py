@@ -66,7 +66,7 @@ def test_an_answer_that_fails_gives_way_to_the_best_one_that_does_not(run: Run, 
     assert result.exit_code == 0
     assert result.stdout.splitlines() == ["SELECT shop FROM store ", "SELECT city FROM store"]
     assert "no column 'shop'" in result.stderr
-    assert asked[1:] == [{"deployment": "shop", "beams": 8, "caller": "ask"}]
+    assert asked[1:] == [{"deployment": "shop", "beams": 4, "caller": "ask"}]
     answer = json.loads(run("ask", "cities", "--run", "--json").stdout)
     assert (answer["sql"], answer["valid"], answer["revised"]) == ("SELECT city FROM store", True, True)
     assert answer["rows"] == [["Leeds"], ["Newcastle"], ["Cardiff"]]
