@@ -192,7 +192,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=float, default=6)
     parser.add_argument("--learning-rate", type=float, default=2.5e-3)
     parser.add_argument("--rank", type=int, default=16)
-    parser.add_argument("--beams", type=int, default=8, help="answers looked at where the first does not run")
+    parser.add_argument("--beams", type=int, default=4, help="answers looked at where the first does not run")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--dev-only", action="store_true", help="score dev, leave test alone (for choosing settings)")
     arguments = parser.parse_args()
