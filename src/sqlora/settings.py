@@ -77,7 +77,6 @@ class SourceSection(Section):
             raise ValueError("only a synthesize source has a glossary")
         return self
 
-
     def each_file(self) -> list[SourceSection]:
         """This section, once for each file that ``path`` matches; ConfigError when that is none."""
         if self.path is None or not set("*?[") & set(str(self.path)) or self.path.exists():

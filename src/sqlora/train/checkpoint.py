@@ -103,12 +103,12 @@ def load(
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
     except (SafetensorError, KeyError, ValueError) as error:
         raise TrainingError(f"the checkpoint {path} is damaged: {error}", f"rm -r {folder}") from None
-    position = Position(**stored)
-    position.validation = [(int(step), float(loss), float(exact)) for step, loss, exact in position.validation]
-    if position.fingerprint != fingerprint:
+    if stored.get("fingerprint") != fingerprint:  # first: an older version's position may have other fields
         raise TrainingError(
             f"the checkpoint {path} belongs to another dataset, base model or recipe", f"rm -r {folder}"
         )
+    position = Position(**stored)
+    position.validation = [(int(step), float(loss), float(exact)) for step, loss, exact in position.validation]
     with torch.no_grad():
         for name, parameter in parameters.items():
             parameter.copy_(tensors[f"now.{name}"])

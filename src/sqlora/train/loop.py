@@ -294,8 +294,7 @@ class Run:
         """Loss and exact matches on the validation examples; remembers the best adapter.
 
         The better one has more examples whose every token is the most likely one, which greedy decoding would give
-        to the letter; the loss decides between equals. The loss alone would stop too early: it rises once the model
-        is sure of its mistakes, while exact matches still come (docs/LOG.md).
+        to the letter; the loss decides between equals. One sure mistake can raise the loss while exact matches come.
         """
         if not self.validation:
             self.best = self._snapshot()
