@@ -189,8 +189,10 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder with the three splits and geography.sqlite")
     parser.add_argument("--work", type=Path, help="folder for the run; the same folder goes on where it stopped")
     parser.add_argument("--json", type=Path, help="write the result here")
-    parser.add_argument("--epochs", type=float, default=6)
-    parser.add_argument("--learning-rate", type=float, default=2.5e-3)
+    parser.add_argument("--epochs", type=float, default=10)
+    parser.add_argument("--learning-rate", type=float, default=3e-3)
+    parser.add_argument("--batch-size", type=int, default=16)
+    parser.add_argument("--prefix-every", type=int, default=4, help="steps that share one computation of the schema")
     parser.add_argument("--rank", type=int, default=16)
     parser.add_argument("--beams", type=int, default=4, help="answers looked at where the first does not run")
     parser.add_argument("--seed", type=int, default=0)
@@ -211,7 +213,8 @@ def main() -> None:
     kept = write_dataset(dataset, system, {"train": splits["train"], "validation": splits["dev"]}, database)
     overrides = {
         "epochs": arguments.epochs, "learning_rate": arguments.learning_rate, "rank": arguments.rank,
-        "alpha": 2.0 * arguments.rank, "patience": 100, "minutes": None, "validate_every": 100,
+        "alpha": 2.0 * arguments.rank, "batch_size": arguments.batch_size, "prefix_every": arguments.prefix_every,
+        "patience": 100, "minutes": None, "validate_every": 50,
     }  # fmt: skip
     spec = TrainingSpec("smollm2-135m", dataset, load_recipe("standard", overrides), arguments.seed)
     started = time.monotonic()
