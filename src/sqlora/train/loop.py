@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,12 +23,13 @@ from sqlora.models.precision import Precision, choose_precision
 from sqlora.prompting import Encoded, encode
 from sqlora.train import checkpoint
 from sqlora.train.checkpoint import Position
-from sqlora.train.loss import completion_loss, completion_scores
+from sqlora.train.loss import completion_loss
 from sqlora.train.memory import keep_freed_memory, peak_memory_mb, release_freed_memory
 from sqlora.train.packing import Pack, PackedBatch, pack, tensors
 from sqlora.train.prefix import HeldPrefix
 from sqlora.train.progress import Progress
 from sqlora.train.recipe import Recipe
+from sqlora.train.validation import spread, validation_scores
 
 CALIBRATION_STEPS = 6  # the first one is slow (memory is taken from the kernel) and not counted
 SPEED_STEPS = 100  # steps that the present speed is the mean of: of 20, their lengths alone made it jump by a fifth
@@ -110,7 +111,7 @@ class Run:
             raise DatasetError(f"{spec.dataset / 'train.jsonl'} has no records", "sqlora prepare")
         held = spec.dataset / "validation.jsonl"
         validation = read_examples(held, tokenizer) if held.exists() else []
-        self.validation = pack(_spread(validation, self.recipe.validation_examples), self.recipe.pack_tokens)
+        self.validation = pack(spread(validation, self.recipe.validation_examples), self.recipe.pack_tokens)
         self.model = self.base.load_model(self.precision.dtype).to(self.precision.device)
         self.model.requires_grad_(False)
         use_shared_prefix(self.model)
@@ -166,7 +167,7 @@ class Run:
         if self.recipe.minutes is None:
             self.position.planned = self.full_steps
             return
-        counted = list(_last(seconds[1:], SPEED_STEPS))
+        counted = seconds[1:][-SPEED_STEPS:]
         if len(counted) < CALIBRATION_STEPS - 1:
             return
         validation = self.validation_seconds / self.recipe.validate_every
@@ -300,7 +301,9 @@ class Run:
             self.best = self._snapshot()
             return
         started = time.monotonic()
-        loss, exact = self._scores()
+        loss, exact = validation_scores(
+            self.validation, self._labelled, self.model.lm_head.weight, self.precision.device
+        )
         position = self.position
         position.validation.append((position.step, loss, exact))
         if position.step == 0:
@@ -313,19 +316,6 @@ class Run:
         self.validation_seconds = time.monotonic() - started
         release_freed_memory()
         self.report(self._progress("validating", position.losses[-1] if position.losses else None, (loss, exact)))
-
-    @torch.no_grad()
-    def _scores(self) -> tuple[float, float]:
-        """(mean loss per completion token, share of examples with every token the most likely one)."""
-        total, labels, exact, examples = 0.0, 0, 0, 0
-        for packed in self.validation:
-            batch = tensors(packed, self.precision.device)
-            loss, hits = completion_scores(self._labelled(batch), self.model.lm_head.weight, batch.labels)
-            total, labels = total + loss, labels + len(hits)
-            lengths = [len(completion) for _, completion in packed.branches]
-            exact += sum(bool(own.all()) for own in torch.split(hits, lengths))
-            examples += len(lengths)
-        return total / labels, exact / examples
 
     def _snapshot(self) -> dict[str, Tensor]:
         return {name: parameter.detach().clone() for name, parameter in self.parameters.items()}
@@ -386,7 +376,7 @@ class Run:
         seconds: Sequence[float] = (),
         message: str = "",
     ) -> Progress:
-        recent = list(_last(seconds, SPEED_STEPS))
+        recent = seconds[-SPEED_STEPS:]
         left = (self.steps - self.position.step) * sum(recent) / len(recent) if recent else None
         if left is not None and self.recipe.minutes is not None and self.position.planned is None:
             left = min(left, max(0.0, self.recipe.minutes * 60 - self._elapsed()))
@@ -403,12 +393,3 @@ class Run:
             seconds_left=left,
             message=message,
         )
-
-
-def _spread(examples: Sequence[Encoded], most: int) -> Sequence[Encoded]:
-    """At most so many, from all over the file: its sources stand one after the other."""
-    return [examples[place * len(examples) // most] for place in range(most)] if len(examples) > most else examples
-
-
-def _last(values: Sequence[float], count: int) -> Iterator[float]:
-    yield from values[-count:]
