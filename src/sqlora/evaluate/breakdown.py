@@ -91,13 +91,14 @@ def difference(
 def breakdown(questions: Sequence[QuestionResult], names: Sequence[str], seed: int) -> list[BreakdownRow]:
     """Execution accuracy by tag, source, SQL feature and whether the template was taught.
 
-    A dimension in which all questions are in one group says nothing and is left out.
+    A dimension in which all questions are in one group, or each is in a group of its own (an ``id=`` tag), says
+    nothing and is left out.
     """
     asked = telling(questions)
     rows: list[BreakdownRow] = []
     for dimension, groups_of in dimensions(asked).items():
         groups = Counter(group for question in asked for group in groups_of(question))
-        if len(groups) < 2:
+        if len(groups) < 2 or max(groups.values()) == 1:
             continue
         for group in _in_order(groups)[:MOST_GROUPS]:
             members = [question for question in asked if group in groups_of(question)]

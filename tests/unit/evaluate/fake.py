@@ -69,7 +69,7 @@ def make_dataset(
 ) -> Dataset:
     dialect = load_dialect("duckdb")
     examples = [
-        Example(question, sql, "hand.jsonl", "test", tags=(*tags, f"level={'hard' if i % 2 else 'easy'}"))
+        Example(question, sql, "hand.jsonl", "test", tags=(*tags, f"id=q{i}", f"level={'hard' if i % 2 else 'easy'}"))
         for i, (question, sql) in enumerate(questions.items())
     ]
     taught = "SELECT COUNT(*) FROM sale"
