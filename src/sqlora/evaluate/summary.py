@@ -149,7 +149,7 @@ def _notes(measured: Measured, questions: Sequence[QuestionResult], models: Sequ
     if 0 < golds.rows < 100:
         notes.append(f"{golds.rows} questions are few: differences of a few points mean little")
     notes += [
-        f"{'1 answer' if model.cut == 1 else f'{model.cut} answers'} of {model.name} cut at {measured.sampling.max_tokens} tokens"
+        f"{model.cut} of the answers of {model.name} cut at {measured.sampling.max_tokens} tokens"
         for model in models
         if model.cut
     ]
