@@ -28,6 +28,7 @@ from sqlora.settings import (
     DeploySection,
     EvaluateSection,
     PrepareSection,
+    ServeSection,
     Settings,
     SourceSection,
     TrainSection,
@@ -154,6 +155,11 @@ class Project:
     def aws(self) -> AwsSection:
         """``[aws]``."""
         return self.settings.aws
+
+    @property
+    def serve(self) -> ServeSection:
+        """``[serve]``."""
+        return self.settings.serve
 
     def origin(self, key: str) -> str:
         """Where the setting ``train.recipe`` (say) came from: file and line, environment, …, or default."""

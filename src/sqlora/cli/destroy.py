@@ -95,6 +95,7 @@ def plan(project: Project, place: LocalBackend) -> list[Step]:
         Step("remove", "dataset", dataset.id, dataset.id, _size(dataset.folder))
         for dataset in list_datasets(project.state)
     ]
+    steps += [Step("remove", "key", key.name, key.id) for key in state.keys.list()]
     requests = sum(row.requests for row in state.usage.summary(()))
     return [*steps, Step("remove", "usage", f"{requests:,} requests", "", _size(paths.database))]
 

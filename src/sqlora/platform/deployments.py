@@ -13,11 +13,15 @@ if TYPE_CHECKING:
     from sqlora.platform.state import State
 
 DeploymentStatus = Literal["Creating", "Active", "Failed"]
+UpdateStatus = Literal["Updating", "UpdateCompleted", "UpdateFailed"]
 
 
 @dataclass(frozen=True)
 class Deployment:
-    """``failure_message`` is set when the status is Failed; times are ISO-8601 UTC text."""
+    """``failure_message`` is set when the status is Failed; times are ISO-8601 UTC text.
+
+    ``update_model_id`` is the model that the last update was to, ``update_status`` how that went; None before any.
+    """
 
     id: str
     name: str
@@ -26,6 +30,9 @@ class Deployment:
     created_at: str
     updated_at: str
     failure_message: str | None = None
+    description: str | None = None
+    update_status: UpdateStatus | None = None
+    update_model_id: str | None = None
 
 
 class Deployments:
@@ -34,16 +41,21 @@ class Deployments:
     def __init__(self, state: State) -> None:
         self._state = state
 
-    def create(self, name: str, model_id: str) -> Deployment:
-        """A new deployment, Creating. ConflictError for a taken name, NotFoundError for a model that is not there."""
+    def create(self, name: str, model_id: str, *, description: str | None = None) -> Deployment:
+        """A new deployment, Creating.
+
+        ConflictError for a taken name or a model that is not Active, NotFoundError for one that is not there.
+        """
         at = now()
-        deployment = Deployment(new_id(), check_name("deployment", name), model_id, "Creating", at, at)
+        deployment = Deployment(
+            new_id(), check_name("deployment", name), model_id, "Creating", at, at, description=description
+        )
         with self._state.transaction():
-            self._state.models.get(model_id)
+            self._state.models.require_active(model_id)
             try:
                 self._state.execute(
-                    """INSERT INTO deployments (id, name, model_id, status, created_at, updated_at)
-                       VALUES (:id, :name, :model_id, :status, :created_at, :updated_at)""",
+                    """INSERT INTO deployments (id, name, model_id, status, created_at, updated_at, description)
+                       VALUES (:id, :name, :model_id, :status, :created_at, :updated_at, :description)""",
                     vars(deployment),
                 )
             except sqlite3.IntegrityError as error:
@@ -83,7 +95,7 @@ class Deployments:
         with self._state.transaction():
             deployment = self.get(id)
             if model_id is not None:
-                self._state.models.get(model_id)
+                self._state.models.require_active(model_id)
             self._state.execute(
                 """UPDATE deployments SET status = :status, model_id = :model, failure_message = :message,
                        updated_at = :at WHERE id = :id""",
@@ -95,6 +107,50 @@ class Deployments:
                     "id": deployment.id,
                 },
             )
+        return self.get(deployment.id)
+
+    def begin_update(self, id: str, model_id: str) -> Deployment:
+        """Updating: ``model_id`` is to answer behind this name, once it was checked; until then the old model does.
+
+        ConflictError unless the deployment is Active, not being updated already, and the model Active.
+        """
+        with self._state.transaction():
+            deployment = self.get(id)
+            if deployment.status != "Active" or deployment.update_status == "Updating":
+                what = deployment.update_status if deployment.status == "Active" else deployment.status
+                raise ConflictError(
+                    f"deployment {deployment.name!r} is {what} and cannot be updated",
+                    f"sqlora deployments show {deployment.id}",
+                )
+            model = self._state.models.require_active(model_id)
+            return self._set_update(deployment, "Updating", deployment.model_id, model.id)
+
+    def complete_update(self, id: str) -> Deployment:
+        """UpdateCompleted: from now on the new model answers. ConflictError when no update is going on."""
+        with self._state.transaction():
+            deployment, model_id = self._updating(id)
+            return self._set_update(deployment, "UpdateCompleted", model_id, model_id)
+
+    def fail_update(self, id: str) -> Deployment:
+        """UpdateFailed: the old model goes on answering. ConflictError when no update is going on."""
+        with self._state.transaction():
+            deployment, model_id = self._updating(id)
+            return self._set_update(deployment, "UpdateFailed", deployment.model_id, model_id)
+
+    def _updating(self, id: str) -> tuple[Deployment, str]:
+        deployment = self.get(id)
+        if deployment.update_status != "Updating" or deployment.update_model_id is None:
+            raise ConflictError(
+                f"deployment {deployment.name!r} is not being updated", f"sqlora deployments show {deployment.id}"
+            )
+        return deployment, deployment.update_model_id
+
+    def _set_update(self, deployment: Deployment, status: UpdateStatus, model_id: str, to: str) -> Deployment:
+        self._state.execute(
+            """UPDATE deployments SET update_status = ?, model_id = ?, update_model_id = ?, updated_at = ?
+               WHERE id = ?""",
+            (status, model_id, to, now(), deployment.id),
+        )
         return self.get(deployment.id)
 
     def delete(self, id: str) -> Deployment:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from sqlora.errors import ConfigError, ConflictError
@@ -24,9 +24,18 @@ def new_id() -> str:
     return "".join(secrets.choice(_ID_LETTERS) for _ in range(12))
 
 
-def now() -> str:
-    """The time as ``2026-04-16T18:15:35.744Z``: Bedrock's form, and sorting it sorts by time."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def now(later: float = 0.0) -> str:
+    """The time, or that ``later`` seconds from it, as ``2026-04-16T18:15:35.744Z``.
+
+    It is Bedrock's form, and sorting it sorts by time.
+    """
+    return stamp(datetime.now(UTC) + timedelta(seconds=later))
+
+
+def stamp(time: datetime) -> str:
+    """A moment in the form of `now`; one without a zone is UTC."""
+    moment = time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def check_name(kind: Kind, name: str) -> str:

@@ -19,15 +19,18 @@ from filelock import FileLock, Timeout
 from sqlora.errors import BusyError, DatabaseError, SqloraError
 from sqlora.platform import migrate
 from sqlora.platform.deployments import Deployments
+from sqlora.platform.idempotency import Idempotency
 from sqlora.platform.jobs import Jobs
+from sqlora.platform.keys import Keys
 from sqlora.platform.models import CustomModels
+from sqlora.platform.tags import Tags
 from sqlora.platform.usage import Usage
 
 WAIT_SECONDS = 30.0
 
 
 class State:
-    """Repositories over one database file: `jobs`, `models`, `deployments`, `usage`.
+    """Repositories over one database file: `jobs`, `models`, `deployments`, `usage`, `tags`, `idempotency`, `keys`.
 
     Opening creates or migrates the file. Raises DatabaseError for a file that is damaged or was written by a newer
     version, BusyError when another process keeps it locked for ``wait`` seconds.
@@ -49,6 +52,9 @@ class State:
         self.models = CustomModels(self)
         self.deployments = Deployments(self)
         self.usage = Usage(self)
+        self.tags = Tags(self)
+        self.idempotency = Idempotency(self)
+        self.keys = Keys(self)
 
     def _open(self, wait: float) -> None:
         connection = self._connection

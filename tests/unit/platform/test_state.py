@@ -81,6 +81,26 @@ def test_an_older_file_is_brought_up_to_date(tmp_path: Path, monkeypatch: pytest
         assert state.rows("SELECT * FROM a") == [{"x": 7, "y": 8}]
 
 
+def test_the_first_versions_models_and_deployments_are_whole_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = tmp_path / "first"
+    first.mkdir()
+    (first / migrate.migrations()[0].name).write_text(migrate.migrations()[0].read_text())
+    with monkeypatch.context() as patched:
+        patched.setattr(migrate, "FOLDER", first)
+        with State(tmp_path / "state.db") as state:
+            state.execute(
+                """INSERT INTO custom_models (id, name, base_model, folder, created_at)
+                   VALUES ('m', 'retail', 'tiny', 'models/m', '2026-01-01T00:00:00.000Z')"""
+            )
+            state.execute("INSERT INTO deployments VALUES ('d', 'shop', 'm', 'Active', '2026', '2026', NULL)")
+    with State(tmp_path / "state.db") as state:
+        model, deployment = state.models.get("m"), state.deployments.get("d")
+    assert (model.origin, model.status, model.failure_message) == ("trained", "Active", None)
+    assert (deployment.description, deployment.update_status, deployment.update_model_id) == (None, None, None)
+
+
 def test_statements_keeps_triggers_whole() -> None:
     script = "-- one; two\nCREATE TABLE a (x);\nCREATE TRIGGER t BEFORE INSERT ON a\nBEGIN\n SELECT 1;\nEND;\n-- end\n"
     assert [statement.count("\n") for statement in migrate.statements(script)] == [2, 4]
