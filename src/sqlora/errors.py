@@ -10,6 +10,7 @@
     │   │   └── QueryRejected    a query that sqlora refused to send (findings)
     │   ├── DatasetError         training or test data (file and line)
     │   ├── ModelError           a base model or an adapter: not found, wrong hash, wrong shape
+    │   ├── ContextError         a conversation longer than the model can read
     │   ├── TrainingError        a run that cannot go on (loss not finite, out of memory)
     │   ├── NotFoundError        no such job, model, deployment or dataset
     │   └── ConflictError        the name is taken, or the thing is in use
@@ -91,6 +92,18 @@ class DatasetError(FinalError):
 
 class ModelError(FinalError):
     """A base model or adapter that is missing, fails its hash, or has the wrong shape."""
+
+
+class ContextError(FinalError):
+    """A conversation that leaves no room for an answer in what the model can read.
+
+    ``tokens``: what the conversation has (at least); ``context``: what prompt and answer may have together.
+    """
+
+    def __init__(self, message: str, next_step: str | None = None, *, tokens: int = 0, context: int = 0) -> None:
+        super().__init__(message, next_step)
+        self.tokens = tokens
+        self.context = context
 
 
 class TrainingError(FinalError):

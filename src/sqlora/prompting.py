@@ -2,8 +2,9 @@
 
 A training record and a question to a served model are the same object, the record of Bedrock's
 ``bedrock-conversation-2024`` format: system (instructions and schema), user (the question), and, in training
-data, assistant (the SQL). What differs between questions of one deployment comes last, so that everything
-before it is a prefix whose key/value cache is computed once.
+data, assistant (the SQL). A conversation may go on: user and assistant in turn, as often as the context has room
+for. What differs between questions of one deployment comes last, so that everything before it is a prefix whose
+key/value cache is computed once.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from sqlora.errors import DatasetError
 
@@ -25,24 +26,72 @@ def system_text(dialect_name: str, schema_text: str) -> str:
 
 def record(system: str, question: str, sql: str | None = None) -> dict[str, Any]:
     """One conversation; without ``sql`` it is a question to be answered."""
-    messages = [{"role": "user", "content": [{"text": question}]}]
-    if sql is not None:
-        messages.append({"role": "assistant", "content": [{"text": sql}]})
+    return conversation(system, [question] if sql is None else [question, sql])
+
+
+def conversation(system: str, turns: Sequence[str]) -> dict[str, Any]:
+    """The record of a whole conversation: the turns are the user's and the assistant's by turns, the user's first."""
+    messages = [
+        {"role": "assistant" if place % 2 else "user", "content": [{"text": text}]} for place, text in enumerate(turns)
+    ]
     return {"schemaVersion": SCHEMA_VERSION, "system": [{"text": system}], "messages": messages}
 
 
 def parts(conversation: Mapping[str, Any]) -> tuple[str, str, str | None]:
-    """(system, question, sql or None) of a record; `DatasetError` when it is not one."""
+    """(system, question, sql or None) of a record; `DatasetError` when it is not one.
+
+    Of a longer conversation, its first question and answer.
+    """
+    system, turns = read_turns(conversation)
+    return system, turns[0].text, turns[1].text if len(turns) > 1 else None
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What one side said at once."""
+
+    role: Literal["user", "assistant"]
+    text: str
+
+
+def read_turns(conversation: Mapping[str, Any]) -> tuple[str, list[Turn]]:
+    """(system, turns) of a record: the user's and the assistant's by turns, the user's first.
+
+    Blocks of a message become lines, and so do messages of one side that follow each other: chat clients send such,
+    and many chat templates refuse them. `DatasetError` when it is not a record.
+    """
     try:
-        system = "\n".join(block["text"] for block in conversation.get("system") or [])
-        question = conversation["messages"][0]["content"][0]["text"]
-        answers = conversation["messages"][1:]
-        sql = answers[0]["content"][0]["text"] if answers else None
-    except (KeyError, IndexError, TypeError) as error:
+        system = "\n".join(_text(block) for block in conversation.get("system") or [])
+        turns: list[Turn] = []
+        for message in conversation["messages"]:
+            turn = _turn(message)
+            if turns and turns[-1].role == turn.role:
+                turn = Turn(turn.role, f"{turns.pop().text}\n{turn.text}")
+            turns.append(turn)
+        if turns[0].role != "user":
+            raise ValueError("it does not begin with the user")
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
         raise DatasetError(
             f"not a {SCHEMA_VERSION} record: {str(conversation)[:120]!r} ({error!r})", "sqlora prepare"
         ) from None
-    return system, question, sql
+    return system, turns
+
+
+def _turn(message: Mapping[str, Any]) -> Turn:
+    role = message["role"]
+    if role not in ("user", "assistant"):
+        raise ValueError(f"the role {str(role)[:40]!r}")
+    texts = [_text(block) for block in message["content"]]
+    if not texts:
+        raise ValueError("a turn without text")
+    return Turn(role, "\n".join(texts))
+
+
+def _text(block: Mapping[str, Any]) -> str:
+    text = block["text"]
+    if not isinstance(text, str):
+        raise TypeError(f"text is a {type(text).__name__}")
+    return text
 
 
 @dataclass(frozen=True)
@@ -54,16 +103,21 @@ class Encoded:
 
 
 def encode(tokenizer: Any, conversation: Mapping[str, Any]) -> Encoded:
-    """Token ids by the tokenizer's own chat template; the completion is empty for a question."""
-    system, question, sql = parts(conversation)
-    chat = [{"role": "system", "content": system}, {"role": "user", "content": question}]
-    if not system:
-        chat = chat[1:]
+    """Token ids by the tokenizer's own chat template.
+
+    The prompt is everything up to the user's last turn, and the beginning of the answer to it. The completion is the
+    assistant's turn after that, what a record teaches; it is empty for a question.
+    """
+    system, turns = read_turns(conversation)
+    answer = turns.pop() if turns[-1].role == "assistant" else None
+    chat = [{"role": turn.role, "content": turn.text} for turn in turns]
+    if system:
+        chat.insert(0, {"role": "system", "content": system})
     text = tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
     prompt = tokenizer(text, add_special_tokens=False)["input_ids"]
-    if sql is None:
+    if answer is None:
         return Encoded(tuple(prompt), ())
-    completion = tokenizer(sql, add_special_tokens=False)["input_ids"]
+    completion = tokenizer(answer.text, add_special_tokens=False)["input_ids"]
     return Encoded(tuple(prompt), (*completion, tokenizer.eos_token_id))
 
 

@@ -43,25 +43,27 @@ class EchoTokenizer:
 class EchoEngine:
     """Answers ``ADAPTER: QUESTION`` (``base: QUESTION`` without one). ``calls`` tells what it was made to do."""
 
-    def __init__(self) -> None:
+    def __init__(self, context: int = 4096) -> None:
         self.tokenizer = EchoTokenizer()
+        self.context = context
         self.calls: list[str] = []
         self._adapters: dict[str, str] = {}
         self._prefixes: set[tuple[str | None, tuple[int, ...]]] = set()
 
-    def load_adapter(self, name: str, folder: Path) -> None:
+    def load_adapter(self, name: str, folder: Path) -> int:
         """The adapter's answer begins with what is in its weights."""
         weights = folder / "adapter_model.safetensors"
         if not weights.is_file():
             raise ModelError(f"no adapter in {folder}")
         self.calls.append(f"load {name}")
         self._adapters[name] = weights.read_text(encoding="utf-8")
+        return len(self._adapters[name])
 
     def unload_adapter(self, name: str) -> None:
         """And its prefixes."""
         self.calls.append(f"unload {name}")
         self._adapters.pop(name, None)
-        self._prefixes = {key for key in self._prefixes if key[0] != name}
+        self._prefixes -= {key for key in list(self._prefixes) if key[0] == name}
 
     def adapters(self) -> tuple[str, ...]:
         """Loaded ones."""
@@ -70,6 +72,10 @@ class EchoEngine:
     def forget_prefixes(self) -> None:
         """All of them."""
         self._prefixes.clear()
+
+    def has_prefix(self, adapter: str | None, prefix: Sequence[int]) -> bool:
+        """As saved, loaded or answered with."""
+        return (adapter, tuple(prefix)) in self._prefixes
 
     def save_prefix(self, adapter: str | None, prefix: Sequence[int], path: Path) -> None:
         """As JSON."""
@@ -112,6 +118,7 @@ class EchoEngine:
             tokens, shown = tokens + 1, shown + character
             yield Delta(character, 1)
         tokens += stop == "end_turn"
+        self._weights(request.adapter)  # whoever unloads it meanwhile is found out
         yield Completion(shown, len(request.prompt), tokens, cached, stop, 0.001, 0.002)
 
     def _weights(self, adapter: str | None) -> str:

@@ -11,9 +11,9 @@ import pytest
 
 from sqlora.backends.base import Backend, TrainingRequest
 from sqlora.engines.base import Completion, Delta, Sampling
-from sqlora.errors import ConfigError, ConflictError, NotFoundError, SqloraError
+from sqlora.errors import ConfigError, ConflictError, ContextError, NotFoundError, SqloraError
 from sqlora.platform.jobs import Job
-from sqlora.prompting import record
+from sqlora.prompting import conversation, record
 from sqlora.train.recipe import Recipe
 from tests.conformance.workplace import SYSTEM, add_dataset, open_backend, write_project
 
@@ -78,6 +78,20 @@ def test_a_batch_is_the_single_answers_in_their_order(backend: Backend) -> None:
         alone.append(last.text)
     assert [completion.text for completion in backend.converse_batch("base", records)] == alone
     assert backend.converse_batch("base", []) == []
+
+
+def test_a_conversation_is_answered_as_a_whole(backend: Backend) -> None:
+    asked = conversation(SYSTEM, ["how many regions?", "SELECT 1", "and how many stores?"])
+    [together] = backend.converse_batch("base", [asked])
+    *_, last = backend.converse("base", asked)
+    assert isinstance(last, Completion)
+    assert last.text == together.text
+    assert last.input_tokens == together.input_tokens > answer(backend, "base").input_tokens
+
+
+def test_what_is_too_long_for_the_model_is_refused(backend: Backend) -> None:
+    with pytest.raises(ContextError, match="tokens"):
+        list(backend.converse("base", record(SYSTEM, "how many regions? " * 100_000)))
 
 
 def test_a_stopped_job_makes_no_model(backend: Backend, dataset: str) -> None:

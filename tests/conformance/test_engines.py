@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -151,6 +152,46 @@ def test_a_prefix_file_of_something_else_is_refused(engine: Engine, kind: Kind, 
     assert not engine.load_prefix(None, prefix, file)
     assert not engine.load_prefix("one", prefix[:-1], file)
     assert engine.load_prefix("one", prefix, file)
+
+
+def test_it_knows_which_prefixes_are_in_memory(engine: Engine, kind: Kind, tmp_path: Path) -> None:
+    request = ask(kind, "how many regions?", "one")
+    prefix = request.prompt[: request.prefix]
+    assert not engine.has_prefix("one", prefix)
+    engine.generate([request])
+    assert engine.has_prefix("one", prefix)
+    assert not engine.has_prefix("two", prefix)
+    engine.unload_adapter("one")
+    assert not engine.has_prefix("one", prefix)
+    engine.load_adapter("one", kind.folders["one"])
+    engine.save_prefix("one", prefix, tmp_path / "prefix")
+    assert engine.has_prefix("one", prefix)
+    fresh = kind.fresh()
+    fresh.load_adapter("one", kind.folders["one"])
+    fresh.load_prefix("one", prefix, tmp_path / "prefix")
+    assert fresh.has_prefix("one", prefix)
+
+
+def test_it_tells_its_context_and_what_an_adapter_takes(engine: Engine, kind: Kind) -> None:
+    assert engine.context > 100
+    assert engine.load_adapter("one", kind.folders["one"]) > 0
+
+
+def test_a_stream_may_be_read_by_threads_in_turn_and_given_up(engine: Engine, kind: Kind) -> None:
+    request = ask(kind, "how many regions?", "one")
+    expected = list(engine.stream(request))
+    stream, got = engine.stream(request), list[object]()
+    for _ in expected:
+        thread = threading.Thread(target=lambda: got.append(next(stream)))
+        thread.start()
+        thread.join(60)
+    assert "".join(piece.text for piece in got[:-1] if isinstance(piece, Delta)) == "".join(
+        piece.text for piece in expected[:-1] if isinstance(piece, Delta)
+    )
+    abandoned = engine.stream(request)
+    next(abandoned)
+    abandoned.close()  # type: ignore[attr-defined]
+    assert text_of(engine, request) == engine.generate([request])[0].text
 
 
 def test_adapters_come_and_go(engine: Engine, kind: Kind) -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from sqlora.backends.local import LocalBackend
 from sqlora.backends.serving import Served
+from sqlora.engines.residency import Residency
+from sqlora.errors import ModelError
 from sqlora.platform.models import CustomModel
 from sqlora.prepare.dataset import Dataset
 from sqlora.prepare.examples import Example
@@ -28,15 +32,32 @@ def add_dataset(folder: Path, count: int = 8, system: str = SYSTEM) -> Dataset:
     return write_dataset(folder / ".sqlora", examples, system, {"dialect": "larkql"}, "2026-11-23T00:00:00Z")
 
 
-def open_backend(folder: Path, opened: Callable[[str], None] = lambda name: None) -> tuple[LocalBackend, EchoEngine]:
+def open_backend(
+    folder: Path,
+    opened: Callable[[str], None] = lambda name: None,
+    *,
+    engine: EchoEngine | None = None,
+    residency: Residency | None = None,
+) -> tuple[LocalBackend, EchoEngine]:
     """The backend and the one engine it has; ``opened`` hears which base models are loaded."""
-    engine = EchoEngine()
+    echo = engine or EchoEngine()
 
     def open_base(name: str) -> Served:
         opened(name)
-        return Served(engine, engine.tokenizer)
+        return Served(echo, echo.tokenizer)
 
-    return LocalBackend(load_project(folder, environ={}), open_base, COMMAND), engine
+    project = load_project(folder, environ={})
+    backend = LocalBackend(project, open_base, COMMAND, residency=residency, check_adapter=check_echo)
+    return backend, echo
+
+
+def check_echo(folder: Path, base_model: str) -> dict[str, Any]:
+    """An echo adapter fits every base model unless its weights say ``unfit``."""
+    weights = folder / "adapter_model.safetensors"
+    if not weights.is_file() or weights.read_bytes() == b"unfit":
+        raise ModelError(f"the adapter {folder} does not fit {base_model}")
+    manifest: dict[str, Any] = json.loads((folder / "manifest.json").read_text())
+    return manifest
 
 
 def add_model(backend: LocalBackend, name: str, system: str | None = SYSTEM) -> CustomModel:

@@ -123,9 +123,11 @@ class Backend(Protocol):
         *,
         caller: str = "local",
     ) -> Iterator[Delta | Completion]:
-        """The answer to a record of `sqlora.prompting.record`: deltas as they come, then the completion.
+        """The answer to a record of `sqlora.prompting`, a question or a whole conversation: deltas as they come, then
+        the completion.
 
-        The usage of ``caller`` is on the books before the completion comes out.
+        The usage of ``caller`` is on the books before the completion comes out. ContextError for a conversation that
+        is too long for the model.
         """
 
     def converse_batch(

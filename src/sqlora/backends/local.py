@@ -4,22 +4,29 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
+from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, cast
 
+from sqlora.backends.adopt import CheckAdapter, adopt, check_folder
+from sqlora.backends.answer import Answer, later, row_of
 from sqlora.backends.base import BASE, Capabilities, TrainingRequest
-from sqlora.backends.serving import Served, Serving, Target, dataset_system, open_base, target_of_base
+from sqlora.backends.serving import Served, Serving, open_base
+from sqlora.backends.systems import dataset_system
+from sqlora.backends.target import Target, target_of_base
 from sqlora.engines.base import Completion, Delta, Engine, Request, Sampling
+from sqlora.engines.residency import Residency
 from sqlora.errors import ConflictError, ModelError, NotFoundError, SqloraError
 from sqlora.platform import worker
 from sqlora.platform.deployments import Deployment
 from sqlora.platform.jobs import Job
+from sqlora.platform.models import CustomModel
 from sqlora.platform.names import check_name, new_id, slug
 from sqlora.platform.spec import JobSpec
 from sqlora.platform.state import State
-from sqlora.platform.usage import UsageRow
 from sqlora.prepare.dataset import load_dataset
 from sqlora.project import Project
 
@@ -30,7 +37,9 @@ class LocalBackend:
     """`Backend` on this machine, over the state folder of ``project``.
 
     ``open_base`` loads a base model the first time it is asked; ``worker_command`` replaces the worker's command
-    line (`sqlora.platform.worker.start_worker`). Close it, or use it in a ``with``: attached workers stop then.
+    line (`sqlora.platform.worker.start_worker`); ``residency`` says how long adapters stay in memory;
+    ``check_adapter`` tells whether a folder's adapter fits a base model. Close it, or use it in a ``with``: attached
+    workers stop then. Answers, models and deployments may be asked for from several threads.
     """
 
     def __init__(
@@ -38,11 +47,15 @@ class LocalBackend:
         project: Project,
         open_base: Callable[[str], Served] = open_base,
         worker_command: Sequence[str] | None = None,
+        *,
+        residency: Residency | None = None,
+        check_adapter: CheckAdapter = check_folder,
     ) -> None:
         self.project = project
         self.paths = project.paths
         self.state = State(self.paths.database)
-        self._serving = Serving(project, open_base)
+        self._serving = Serving(project, open_base, residency)
+        self._check_adapter = check_adapter
         self._worker_command = worker_command
         self._workers: dict[str, worker.Worker] = {}
 
@@ -158,7 +171,7 @@ class LocalBackend:
 
     def create_deployment(self, model: str, name: str | None = None) -> Deployment:
         """See `Backend`. Nothing is loaded: the first question does that."""
-        custom = self.state.models.get(model)
+        custom = self.state.models.require_active(model)
         chosen = check_name("deployment", name or self.project.deploy.name or custom.name)
         if chosen == self.project.train.base_model:
             raise ConflictError(f"the name {chosen!r} means the untuned base model", "another --name")
@@ -181,21 +194,111 @@ class LocalBackend:
         self.paths.deployment(deployment.id).mkdir(parents=True, exist_ok=True)
         return self.state.deployments.update(deployment.id, status="Active")
 
+    def update_deployment(self, id: str, model: str) -> Deployment:
+        """Another custom model behind the same name, once its adapter was checked; the old one answers until then.
+
+        Answers that have begun end with the model they began with. NotFoundError; ConflictError for a deployment or a
+        model that is not Active; ModelError, and the old model stays, for an adapter that does not fit.
+        """
+        return self.finish_update(self.state.deployments.begin_update(id, model).id)
+
+    def finish_update(self, id: str) -> Deployment:
+        """The rest of an update that `Deployments.begin_update` began, in this process or in one that was killed."""
+        deployment = self.state.deployments.get(id)
+        try:
+            if deployment.update_model_id is not None:
+                self.check_model(deployment.update_model_id)
+        except BaseException:
+            self.state.deployments.fail_update(deployment.id)
+            raise
+        updated = self.state.deployments.complete_update(deployment.id)
+        if updated.model_id != deployment.model_id:
+            self._let_sleep(deployment.model_id)
+        return updated
+
     def deployment(self, id: str) -> Deployment:
         """See `Backend`."""
         return self.state.deployments.get(id)
 
     def delete_deployment(self, id: str) -> None:
-        """See `Backend`."""
+        """See `Backend`. Answers that have begun end well."""
         deployment = self.state.deployments.delete(id)
-        if not self.state.deployments.list(model_id=deployment.model_id):
-            self._serving.forget(self._target_of(deployment))
+        self._let_sleep(deployment.model_id)
         shutil.rmtree(self.paths.deployment(deployment.id), ignore_errors=True)
+
+    def _let_sleep(self, model_id: str) -> None:
+        """Out of memory with an adapter that no deployment has any more."""
+        if not self.state.deployments.list(model_id=model_id):
+            self.residency.evict(model_id)
 
     def delete_model(self, id: str) -> None:
         """See `Backend`."""
         model = self.state.models.delete(id)
+        self.residency.evict(model.id)
         shutil.rmtree(self.paths.path / model.folder, ignore_errors=True)
+
+    def check_model(self, id: str) -> None:
+        """ModelError unless the custom model's adapter is whole and fits its base model; nothing is loaded."""
+        model = self.state.models.get(id)
+        self._check_adapter(self.paths.path / model.folder, model.base_model)
+
+    def import_model(self, name: str, source: Path, *, base_model: str | None = None) -> CustomModel:
+        """A custom model from an adapter folder in PEFT's format, for the project's base model or another.
+
+        The files are copied (linked, if they are this project's own). ConflictError for a taken name, ModelError,
+        and no model, for an adapter that is not whole or does not fit.
+        """
+        base = base_model or self.project.train.base_model
+        model = self.state.models.create(name, base_model=base, origin="imported", status="Creating")
+        try:
+            return self.fill_model(model.id, source)
+        except BaseException:
+            self.delete_model(model.id)
+            raise
+
+    def fill_model(self, id: str, source: Path) -> CustomModel:
+        """Creating → Active: the adapter in ``source``, checked, becomes the custom model's own.
+
+        An adapter that is not whole or does not fit: Creating → Failed, and the error is raised.
+        """
+        model = self.state.models.get(id)
+        if model.status != "Creating":
+            raise ConflictError(f"custom model {model.name!r} is {model.status}", f"sqlora models show {model.id}")
+        try:
+            manifest = {**self._check_adapter(source, model.base_model), "model_id": model.id, "model_name": model.name}
+            adopt(source, self.paths.path / model.folder, manifest, self.paths.path)
+        except SqloraError as error:
+            self.state.models.fail(model.id, error.message)
+            raise
+        try:
+            return self.state.models.activate(model.id)
+        except NotFoundError:  # deleted meanwhile
+            shutil.rmtree(self.paths.path / model.folder, ignore_errors=True)
+            raise
+
+    # memory ---------------------------------------------------------------------------------------------------
+
+    @property
+    def residency(self) -> Residency:
+        """Which adapters are in memory, by the ids of their custom models."""
+        return self._serving.residency
+
+    def unload(self, deployment: str) -> None:
+        """Take its adapter and prefix cache out of memory, as an idle time does; the next question loads them."""
+        self._serving.forget(self._target(deployment))
+
+    def sweep(self) -> list[str]:
+        """Evict the adapters that have been idle for too long, and remove the files of deployments that are gone.
+
+        Returns the ids of the custom models evicted. An answer that began while its deployment was being deleted may
+        have written its prefix cache after the deletion.
+        """
+        folders = [path for path in self.paths.deployment(BASE).parent.glob("*") if path.name != BASE]
+        there = {deployment.id for deployment in self.state.deployments.list()}  # after the folders: rows come first
+        for folder in folders:
+            if folder.name not in there:
+                shutil.rmtree(folder, ignore_errors=True)
+        return self.residency.sweep()
 
     # answers --------------------------------------------------------------------------------------------------
 
@@ -204,7 +307,14 @@ class LocalBackend:
 
         For the base model, that of the newest dataset. Without a dataset, the project's own dialect and schema.
         """
-        return self._serving.system(self._target(deployment))
+        return self._serving.systems.of(self._target(deployment))
+
+    def count_tokens(self, deployment: str, record: Mapping[str, Any]) -> int:
+        """The tokens of the prompt that `converse` would give the model; nothing is answered, and no adapter loaded.
+
+        ContextError for a text so long that counting it would be work.
+        """
+        return self._serving.count(self._target(deployment), record)
 
     def converse(
         self,
@@ -213,38 +323,22 @@ class LocalBackend:
         sampling: Sampling | None = None,
         *,
         caller: str = "local",
-    ) -> Iterator[Delta | Completion]:
+    ) -> Answer:
         """See `Backend`. A record without a system text gets the deployment's own (see `system`).
 
-        Times count from this call, so a cold start (base model, adapter, prefix) is in the first token's.
-        An answer that is abandoned half-way is on the books with the tokens it took.
+        Times count from this call, so a cold start (base model, adapter, prefix) is in the first token's. ContextError
+        for a conversation that leaves no room for an answer; otherwise ``max_tokens`` is cut to what there is. The
+        adapter stays in memory until the answer ends, in whatever way (`Answer`): one that is abandoned half-way is
+        on the books with the tokens it took.
         """
         started = time.perf_counter()
-        target = self._target(deployment)
-        engine, requests = self._serving.prepare(target, [record], sampling)
-        return self._stream(target.name, engine, requests[0], caller, started)
-
-    def _stream(
-        self, name: str, engine: Engine, request: Request, caller: str, started: float
-    ) -> Iterator[Delta | Completion]:
-        waited = time.perf_counter() - started
-        produced, first = 0, None
-        try:
-            for piece in engine.stream(request):
-                if isinstance(piece, Delta):
-                    produced += piece.tokens
-                    first = first or time.perf_counter() - started
-                    yield piece
-                else:
-                    completion = _later(piece, waited)
-                    self._record(name, caller, [completion])
-                    produced = 0
-                    yield completion
-        finally:
-            if produced:
-                seconds = time.perf_counter() - started
-                row = UsageRow(name, caller, len(request.prompt), produced, 0, seconds, first)
-                self.state.usage.record([row])
+        lease = ExitStack()
+        target, engine, [request] = self._prepare(lease, deployment, [record], sampling)
+        pieces = cast(Generator[Delta | Completion], engine.stream(request))
+        count = len(request.prompt)
+        return Answer(
+            pieces, target.name, caller, count, started, lambda row: self.state.usage.record([row]), lease.close
+        )
 
     def converse_batch(
         self,
@@ -256,24 +350,29 @@ class LocalBackend:
     ) -> list[Completion]:
         """See `Backend`."""
         started = time.perf_counter()
-        target = self._target(deployment)
         if not records:
+            self._target(deployment)
             return []
-        engine, requests = self._serving.prepare(target, records, sampling)
-        waited = time.perf_counter() - started
-        completions = [_later(completion, waited) for completion in engine.generate(requests)]
-        self._record(target.name, caller, completions)
+        with ExitStack() as lease:
+            target, engine, requests = self._prepare(lease, deployment, records, sampling)
+            waited = time.perf_counter() - started
+            completions = [later(completion, waited) for completion in engine.generate(requests)]
+        self.state.usage.record(row_of(target.name, caller, completion) for completion in completions)
         return completions
 
-    def unload(self, deployment: str) -> None:
-        """Take its adapter and prefix cache out of memory, as an idle time does; the next question loads them."""
-        self._serving.forget(self._target(deployment))
-
-    def _record(self, name: str, caller: str, completions: Sequence[Completion]) -> None:
-        self.state.usage.record(
-            UsageRow(name, caller, c.input_tokens, c.output_tokens, c.cached_tokens, c.seconds, c.first_token_seconds)
-            for c in completions
-        )
+    def _prepare(
+        self, lease: ExitStack, deployment: str, records: Sequence[Mapping[str, Any]], sampling: Sampling | None
+    ) -> tuple[Target, Engine, list[Request]]:
+        """What to ask of which engine; ``lease`` keeps the adapter there until it is closed."""
+        target = self._target(deployment)
+        while True:
+            try:
+                return target, *lease.enter_context(self._serving.prepared(target, records, sampling))
+            except ModelError:
+                # The deployment may have been updated, and its old model deleted, since it was looked up.
+                before, target = target, self._target(deployment)
+                if target == before:
+                    raise
 
     def _target(self, deployment: str) -> Target:
         if deployment in (BASE, self.project.train.base_model):
@@ -282,17 +381,10 @@ class LocalBackend:
         if found.status != "Active":
             why = f": {found.failure_message}" if found.failure_message else ""
             raise ConflictError(f"deployment {found.name!r} is {found.status}{why}", f"sqlora deploy {found.model_id}")
-        return self._target_of(found)
-
-    def _target_of(self, deployment: Deployment) -> Target:
-        model = self.state.models.get(deployment.model_id)
-        return Target(deployment.name, model.base_model, model, self.paths.deployment(deployment.id))
-
-
-def _later(completion: Completion, waited: float) -> Completion:
-    """The same completion, asked for ``waited`` seconds before the engine heard of it."""
-    return replace(
-        completion,
-        first_token_seconds=completion.first_token_seconds + waited,
-        seconds=completion.seconds + waited,
-    )
+        try:
+            model = self.state.models.get(found.model_id)
+        except NotFoundError:
+            if self.state.deployments.get(found.id).model_id == found.model_id:
+                raise
+            return self._target(found.id)  # as above
+        return Target(found.name, model.base_model, model, self.paths.deployment(found.id))

@@ -64,10 +64,20 @@ class Completion:
 
 
 class Engine(Protocol):
-    """Runs tokens over one base model with any number of loaded adapters."""
+    """Runs tokens over one base model with any number of loaded adapters. Safe to use from several threads.
 
-    def load_adapter(self, name: str, folder: Path) -> None:
-        """Make an adapter (PEFT format) available under ``name``; `ModelError` when it does not fit the base."""
+    Who unloads an adapter sees to it that no request with it runs (`sqlora.engines.residency`).
+    """
+
+    @property
+    def context(self) -> int:
+        """The most tokens that a prompt and its answer may have together."""
+
+    def load_adapter(self, name: str, folder: Path) -> int:
+        """Make an adapter (PEFT format) available under ``name``; the bytes it takes in memory.
+
+        `ModelError` when it does not fit the base.
+        """
 
     def unload_adapter(self, name: str) -> None:
         """Forget an adapter and its prefix caches; unknown names are ignored."""
@@ -80,6 +90,9 @@ class Engine(Protocol):
 
     def stream(self, request: Request) -> Iterator[Delta | Completion]:
         """Deltas as they come, then the `Completion`."""
+
+    def has_prefix(self, adapter: str | None, prefix: Sequence[int]) -> bool:
+        """Whether the prefix's key/value cache is in memory; asking counts as a use of it."""
 
     def save_prefix(self, adapter: str | None, prefix: Sequence[int], path: Path) -> None:
         """Write the prefix's key/value cache (computing it if needed), aside and renamed."""

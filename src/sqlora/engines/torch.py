@@ -7,9 +7,8 @@ import hashlib
 import os
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,19 +17,23 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from sqlora.engines.base import Completion, Delta, Request, Sampling, StopReason
+from sqlora.engines.base import Completion, Delta, Request, Sampling
 from sqlora.engines.beam import Search
-from sqlora.engines.sampling import cut, generator, may_stop, sample
+from sqlora.engines.prefixes import BUDGET_BYTES, Pairs, PrefixCache
+from sqlora.engines.row import Row
+from sqlora.engines.sampling import cut, generator, sample
+from sqlora.engines.turns import Turns
 from sqlora.errors import ModelError, NotFoundError
 from sqlora.models.adapter import load_adapter
 from sqlora.models.attention import BranchCache, Layout, use_shared_prefix
 from sqlora.models.base import BaseModel
-from sqlora.models.lora import apply_adapter, inject
+from sqlora.models.lora import LoraLinear, apply_adapter, inject, peft_name
 from sqlora.models.precision import choose_precision
 
-Pairs = list[tuple[Tensor, Tensor]]
+UNKNOWN_CONTEXT = 2**20  # tokens, for a model whose configuration gives no limit
+CHUNK = 512  # tokens of a prompt read in one step: others take their turn between, and attention is CHUNK · context
+STEP_TOKENS = 4096  # of all rows together
 MAX_ROWS = 128  # rows decoded together; 140 answered 2.4 times as fast as by 16 (docs/LOG.md, 2026-11-24)
-MAX_PREFIXES = 8  # prefix caches in memory; 350 tokens of a 135M model in float32 are 32 MB
 
 
 @dataclass
@@ -40,22 +43,13 @@ class _Adapter:
     digest: str
 
 
-@dataclass
-class _Row:
-    """A request being answered."""
-
-    request: Request
-    generator: torch.Generator | None
-    tokens: list[int] = field(default_factory=list)
-    text: str = ""
-    first_token_seconds: float = 0.0
-    stop_reason: StopReason | None = None
-
-
 class TorchEngine:
-    """`Engine` over transformers' model code; safe to call from several threads (one computes at a time)."""
+    """`Engine` over transformers' model code; safe to call from several threads (one computes at a time).
 
-    def __init__(self, base: BaseModel) -> None:
+    The key/value caches of prefixes take at most ``prefix_bytes``.
+    """
+
+    def __init__(self, base: BaseModel, prefix_bytes: int = BUDGET_BYTES) -> None:
         precision = choose_precision()
         self.base, self.device = base, precision.device
         self.tokenizer: Any = base.load_tokenizer()
@@ -63,40 +57,44 @@ class TorchEngine:
         use_shared_prefix(self.model)
         self._layers = inject(self.model)
         self._adapters: dict[str, _Adapter] = {}
-        self._prefixes: OrderedDict[tuple[str | None, tuple[int, ...]], Pairs] = OrderedDict()
-        self._lock = threading.RLock()
+        self.prefixes = PrefixCache(prefix_bytes)
+        self._turns = Turns()  # one computes at a time, a step each
+        self._prefixing = threading.Lock()  # a prefix is computed once, however many ask for it
+        self.context = int(getattr(self.model.config, "max_position_embeddings", None) or UNKNOWN_CONTEXT)
         self._end = {self.tokenizer.eos_token_id} | set(_as_list(self.model.generation_config.eos_token_id))
 
     # adapters -----------------------------------------------------------------------------------------------
 
-    def load_adapter(self, name: str, folder: Path) -> None:
+    def load_adapter(self, name: str, folder: Path) -> int:
         """See `Engine`."""
         tensors, config, manifest = load_adapter(folder)
         if manifest.get("base_sha256") not in (None, self.base.sha256):
             raise ModelError(
                 f"adapter {name!r} ({folder}) was trained on another base than {self.base.name}", "sqlora train"
             )
-        expected = {key for layer in self._layers for key in _sides(layer)}
-        strange = sorted(set(tensors) - expected)
-        if strange:
-            raise ModelError(
-                f"adapter {name!r} ({folder}) has a matrix {self.base.name} has no place for: {strange[0]}"
-            )
+        rank = int(config["r"])
+        expected = {key: shape for layer, linear in self._layers.items() for key, shape in _shapes(layer, linear, rank)}
+        for key, tensor in tensors.items():
+            if expected.get(key) != tuple(tensor.shape):
+                raise ModelError(
+                    f"adapter {name!r} ({folder}) has a matrix {self.base.name} has no place for: "
+                    f"{key} {list(tensor.shape)}"
+                )
         digest = hashlib.sha256()
         for key in sorted(tensors):
             digest.update(tensors[key].contiguous().view(torch.uint8).numpy().tobytes())
-        moved = {key: tensor.to(self.device, self.model.dtype) for key, tensor in tensors.items()}
-        with self._lock:
-            self.unload_adapter(name)
-            scale = float(config["lora_alpha"]) / float(config["r"])
-            self._adapters[name] = _Adapter(moved, scale, digest.hexdigest())
+        # A copy: what safetensors reads is the file itself, mapped, and may be changed or cut off under us.
+        moved = {key: tensor.to(self.device, self.model.dtype, copy=True) for key, tensor in tensors.items()}
+        self.unload_adapter(name)
+        self._adapters[name] = _Adapter(moved, float(config["lora_alpha"]) / rank, digest.hexdigest())
+        return sum(tensor.nbytes for tensor in moved.values())
 
     def unload_adapter(self, name: str) -> None:
         """See `Engine`."""
-        with self._lock:
-            self._adapters.pop(name, None)
-            for key in [key for key in self._prefixes if key[0] == name]:
-                del self._prefixes[key]
+        if self._adapters.pop(name, None) is not None:
+            with self._turns:
+                apply_adapter(self._layers, None)  # the layers may still hold its matrices
+        self.prefixes.forget(name)
 
     def adapters(self) -> tuple[str, ...]:
         """See `Engine`."""
@@ -114,28 +112,30 @@ class TorchEngine:
 
     def forget_prefixes(self) -> None:
         """Drop the prefix caches in memory (for measuring a cold start)."""
-        with self._lock:
-            self._prefixes.clear()
+        self.prefixes.clear()
 
-    @torch.no_grad()
+    def has_prefix(self, adapter: str | None, prefix: Sequence[int]) -> bool:
+        """See `Engine`."""
+        return self.prefixes.get((adapter, tuple(prefix))) is not None
+
     def _prefix(self, adapter: str | None, prefix: tuple[int, ...]) -> tuple[Pairs, bool]:
         """Keys and values of a prefix, a pair [k, P, d] a layer, and whether they were at hand."""
         if not prefix:
             return [], True
-        key = (adapter, prefix)
-        if key in self._prefixes:
-            self._prefixes.move_to_end(key)
-            return self._prefixes[key], True
-        cache = BranchCache()
-        layout = Layout.of(len(prefix), [], self.device, cache, keep_prefix=True)
-        self._forward(list(prefix), list(range(len(prefix))), layout)
-        self._remember(key, cache.prefix)
-        return cache.prefix, False
-
-    def _remember(self, key: tuple[str | None, tuple[int, ...]], pairs: Pairs) -> None:
-        self._prefixes[key] = pairs
-        while len(self._prefixes) > MAX_PREFIXES:
-            self._prefixes.popitem(last=False)
+        if (known := self.prefixes.get((adapter, prefix))) is not None:
+            return known, True
+        with self._prefixing:
+            if (known := self.prefixes.get((adapter, prefix))) is not None:
+                return known, True
+            cache = self._empty_cache([], 1, len(prefix))
+            for at in range(0, len(prefix), CHUNK):
+                part = prefix[at : at + CHUNK]
+                with self._computing(adapter):
+                    layout = Layout.of(0, [len(part)], self.device, cache, [at])
+                    self._forward(list(part), list(range(at, at + len(part))), layout)
+            pairs = [(key[:, 0], value[:, 0]) for key, value in zip(cache.keys, cache.values, strict=True)]
+            self.prefixes.put((adapter, prefix), pairs)
+            return pairs, False
 
     def _identity(self, adapter: str | None, prefix: Sequence[int]) -> str:
         digest = self._adapters[adapter].digest if adapter is not None else "base"
@@ -144,13 +144,11 @@ class TorchEngine:
 
     def save_prefix(self, adapter: str | None, prefix: Sequence[int], path: Path) -> None:
         """See `Engine`."""
-        with self._lock:
-            self._switch(adapter)
-            pairs, _ = self._prefix(adapter, tuple(prefix))
-            identity = self._identity(adapter, prefix)
+        pairs, _ = self._prefix(adapter, tuple(prefix))
+        identity = self._identity(adapter, prefix)
         flat = {f"k.{layer}": key.contiguous() for layer, (key, _) in enumerate(pairs)}
         flat |= {f"v.{layer}": value.contiguous() for layer, (_, value) in enumerate(pairs)}
-        aside = path.with_name(f"{path.name}.{os.getpid()}.part")
+        aside = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}.part")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             save_file(flat, aside, metadata={"identity": identity})
@@ -161,17 +159,16 @@ class TorchEngine:
 
     def load_prefix(self, adapter: str | None, prefix: Sequence[int], path: Path) -> bool:
         """See `Engine`."""
-        with self._lock:
-            try:
-                with safe_open(path, framework="pt", device=self.device) as file:
-                    if file.metadata().get("identity") != self._identity(adapter, prefix):
-                        return False
-                    layers = self.model.config.num_hidden_layers
-                    pairs = [(file.get_tensor(f"k.{n}"), file.get_tensor(f"v.{n}")) for n in range(layers)]
-            except (FileNotFoundError, SafetensorError):
-                return False
-            self._remember((adapter, tuple(prefix)), pairs)
-            return True
+        try:
+            with safe_open(path, framework="pt", device=self.device) as file:
+                if (file.metadata() or {}).get("identity") != self._identity(adapter, prefix):
+                    return False
+                layers = self.model.config.num_hidden_layers
+                pairs = [(file.get_tensor(f"k.{n}"), file.get_tensor(f"v.{n}")) for n in range(layers)]
+        except (OSError, SafetensorError):
+            return False
+        self.prefixes.put((adapter, tuple(prefix)), pairs)
+        return True
 
     # generation ---------------------------------------------------------------------------------------------
 
@@ -205,22 +202,22 @@ class TorchEngine:
         """Answer requests of one adapter and prefix together; yields (request's place, delta or completion)."""
         started = time.perf_counter()
         adapter, size = requests[0].adapter, requests[0].prefix
-        rows = [_Row(request, generator(request.sampling)) for request in requests]
+        rows = [Row(request, generator(request.sampling)) for request in requests]
         active = list(range(len(rows)))
+        cache, seen, hidden, cached = self._read(requests)
         with self._computing(adapter):
-            cache, seen, hidden, cached = self._read(requests)
             tokens = self._choose(hidden, rows)
         while True:
             for place, token in zip(active, tokens, strict=True):
                 row = rows[place]
-                delta = self._take(row, token)
+                delta = row.take(token, self.tokenizer, self._end)
                 seconds = time.perf_counter() - started
                 if len(row.tokens) == 1:
                     row.first_token_seconds = seconds
                 if delta:
-                    yield place, Delta(delta, 1)
+                    yield place, delta
                 if row.stop_reason:
-                    yield place, _completion(row, size if cached else 0, seconds)
+                    yield place, row.completion(size if cached else 0, seconds)
             going = [n for n, place in enumerate(active) if not rows[place].stop_reason]
             if not going:
                 return
@@ -234,18 +231,29 @@ class TorchEngine:
     def _read(self, requests: list[Request]) -> tuple[BranchCache, list[int], Tensor, bool]:
         """Compute the prompts: the rows' cache, how many tokens each has in it beside the prefix, hidden states
         [rows, width] to choose the first tokens by, and whether the prefix was at hand."""
-        size = requests[0].prefix
-        pairs, cached = self._prefix(requests[0].adapter, requests[0].prompt[:size])
+        adapter, size = requests[0].adapter, requests[0].prefix
+        pairs, cached = self._prefix(adapter, requests[0].prompt[:size])
         suffixes = [request.prompt[size:] for request in requests]
         seen = [len(suffix) for suffix in suffixes]
         cache = self._empty_cache(pairs, len(requests), max(seen) + 32)
-        layout = Layout.of(0, seen, self.device, cache, [0] * len(requests), known=cache.prefix)
-        hidden = self._forward(
-            [token for suffix in suffixes for token in suffix],
-            [size + place for length in seen for place in range(length)],
-            layout,
-        )
-        return cache, seen, hidden[torch.tensor(seen, device=self.device).cumsum(0) - 1], cached
+        last: dict[int, Tensor] = {}
+        chunk = max(64, min(CHUNK, STEP_TOKENS // len(requests)))
+        for at in range(0, max(seen), chunk):
+            parts = [suffix[at : at + chunk] for suffix in suffixes]
+            starts = [min(at, length) for length in seen]
+            with self._computing(adapter):
+                layout = Layout.of(0, [len(part) for part in parts], self.device, cache, starts, known=cache.prefix)
+                hidden = self._forward(
+                    [token for part in parts for token in part],
+                    [size + at + place for part in parts for place in range(len(part))],
+                    layout,
+                )
+            end = 0
+            for row, part in enumerate(parts):
+                end += len(part)
+                if part and at + len(part) == seen[row]:
+                    last[row] = hidden[end - 1]
+        return cache, seen, torch.stack([last[row] for row in range(len(requests))]), cached
 
     def _next(
         self, cache: BranchCache, size: int, last: Sequence[int], seen: Sequence[int], parents: Sequence[int] | None
@@ -263,38 +271,42 @@ class TorchEngine:
         started = time.perf_counter()
         adapter, size = requests[0].adapter, requests[0].prefix
         searches = [Search(r.sampling.beams, frozenset(self._end), r.sampling.max_tokens) for r in requests]
-        with self._computing(adapter):
-            cache, seen, hidden, cached = self._read(requests)
-            first = time.perf_counter() - started
-            while True:
+        cache, seen, hidden, cached = self._read(requests)
+        first = time.perf_counter() - started
+        while True:
+            with self._computing(adapter):
                 best = self.model.lm_head(hidden).float().log_softmax(-1).topk(searches[0].candidates, dim=-1)
-                tokens, scores = best.indices.tolist(), best.values.tolist()
-                parents: list[int] = []
-                done = 0
-                for search in searches:
-                    rows = slice(done, done + len(search.live))
-                    parents += [done + place for place in search.advance(tokens[rows], scores[rows])]
-                    done = rows.stop
-                if not parents:
-                    break
-                seen = [seen[parent] for parent in parents]
-                last = [beam.tokens[-1] for search in searches for beam in search.live]
+            tokens, scores = best.indices.tolist(), best.values.tolist()
+            parents: list[int] = []
+            done = 0
+            for search in searches:
+                rows = slice(done, done + len(search.live))
+                parents += [done + place for place in search.advance(tokens[rows], scores[rows])]
+                done = rows.stop
+            if not parents:
+                break
+            seen = [seen[parent] for parent in parents]
+            last = [beam.tokens[-1] for search in searches for beam in search.live]
+            with self._computing(adapter):
                 hidden = self._next(cache, size, last, seen, parents)
-                seen = [place + 1 for place in seen]
+            seen = [place + 1 for place in seen]
         seconds = time.perf_counter() - started
         for place, (request, search) in enumerate(zip(requests, searches, strict=True)):
             texts = list(dict.fromkeys(self._text(beam.tokens, request.sampling) for beam in search.finished))
             best_beam = search.finished[0]
             assert best_beam.stop_reason is not None
-            yield place, Completion(
-                text=texts[0],
-                input_tokens=len(request.prompt),
-                output_tokens=sum(len(beam.tokens) for beam in search.finished),
-                cached_tokens=size if cached else 0,
-                stop_reason=best_beam.stop_reason,
-                first_token_seconds=first,
-                seconds=seconds,
-                alternatives=tuple(texts[1:]),
+            yield (
+                place,
+                Completion(
+                    text=texts[0],
+                    input_tokens=len(request.prompt),
+                    output_tokens=sum(len(beam.tokens) for beam in search.finished),
+                    cached_tokens=size if cached else 0,
+                    stop_reason=best_beam.stop_reason,
+                    first_token_seconds=first,
+                    seconds=seconds,
+                    alternatives=tuple(texts[1:]),
+                ),
             )
 
     def _text(self, tokens: Sequence[int], sampling: Sampling) -> str:
@@ -305,7 +317,7 @@ class TorchEngine:
     @contextlib.contextmanager
     def _computing(self, adapter: str | None) -> Iterator[None]:
         """The model with this adapter, for one step: held no longer, so that streams may be read in turns."""
-        with self._lock, torch.no_grad():
+        with self._turns, torch.no_grad():
             self._switch(adapter)
             yield
 
@@ -330,7 +342,7 @@ class TorchEngine:
             pairs, [torch.zeros(shape, **empty) for _ in layers], [torch.zeros(shape, **empty) for _ in layers]
         )
 
-    def _choose(self, hidden: Tensor, rows: list[_Row]) -> list[int]:
+    def _choose(self, hidden: Tensor, rows: list[Row]) -> list[int]:
         """The next token of each row; hidden [rows, width]."""
         logits = self.model.lm_head(hidden).float()
         best = logits.argmax(-1).tolist()
@@ -339,39 +351,11 @@ class TorchEngine:
             for n, row in enumerate(rows)
         ]
 
-    def _take(self, row: _Row, token: int) -> str:
-        """Add a token to a row; returns the new text that can be shown."""
-        sampling = row.request.sampling
-        row.tokens.append(token)
-        text: str = self.tokenizer.decode(row.tokens, skip_special_tokens=True)
-        if (end := cut(text, sampling.stop)) is not None:
-            text, row.stop_reason = text[:end], "stop_sequence"
-        elif token in self._end:
-            row.stop_reason = "end_turn"
-        elif len(row.tokens) >= sampling.max_tokens:
-            row.stop_reason = "max_tokens"
-        elif text.endswith("\ufffd") or may_stop(text, sampling.stop):
-            return ""  # half a character, or what may become a stop sequence, waits for the next token
-        delta, row.text = text[len(row.text) :], text
-        return delta
 
-
-def _sides(layer: str) -> tuple[str, str]:
-    return f"base_model.model.{layer}.lora_A.weight", f"base_model.model.{layer}.lora_B.weight"
+def _shapes(layer: str, linear: LoraLinear, rank: int) -> Iterator[tuple[str, tuple[int, int]]]:
+    yield peft_name(layer, "A"), (rank, linear.in_features)
+    yield peft_name(layer, "B"), (linear.out_features, rank)
 
 
 def _as_list(value: Any) -> list[int]:
     return value if isinstance(value, list) else [] if value is None else [value]
-
-
-def _completion(row: _Row, cached: int, seconds: float) -> Completion:
-    assert row.stop_reason is not None
-    return Completion(
-        text=row.text,
-        input_tokens=len(row.request.prompt),
-        output_tokens=len(row.tokens),
-        cached_tokens=cached,
-        stop_reason=row.stop_reason,
-        first_token_seconds=row.first_token_seconds,
-        seconds=seconds,
-    )

@@ -14,7 +14,8 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 CONFIG, WEIGHTS, MANIFEST = "adapter_config.json", "adapter_model.safetensors", "manifest.json"
 LARGEST_RANK = 1024
+LARGEST_JSON = 2**24  # bytes; a manifest holds a system text with its schema
 LARGEST_FILE = 4 * 2**30  # bytes; rank 1024 on every layer of a 7B model is less
 
 _KEY = re.compile(r"base_model\.model\.(?P<module>[\w.]+)\.lora_(?P<side>[AB])\.weight")
@@ -83,15 +85,48 @@ def load_adapter(
 
     With ``base``, the adapter must have been trained on it and each matrix must fit its layer. ModelError otherwise.
     """
-    from safetensors import SafetensorError, safe_open
+    config, manifest, rank = _read_about(folder, base)
+    with _opened(folder, rank, base) as stored:
+        tensors: dict[str, Tensor] = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
+    file = folder / WEIGHTS
+    damaged = next((name for name, tensor in tensors.items() if not bool(tensor.isfinite().all())), None)
+    if damaged:
+        raise ModelError(f"{file}: {damaged} holds numbers that are not finite", "sqlora train")
+    return tensors, config, manifest
 
+
+def check_adapter(folder: Path, base: BaseModel) -> dict[str, Any]:
+    """What `load_adapter` checks before it reads a tensor, and the weights' hash; returns the manifest with the hash.
+
+    ModelError for an adapter that is not whole, or does not fit ``base``.
+    """
+    _, manifest, rank = _read_about(folder, base)
+    with _opened(folder, rank, base):
+        pass
+    weights = {"weights_sha256": hash_file(folder / WEIGHTS)}
+    if manifest.get("weights_sha256") not in (None, weights["weights_sha256"]):
+        raise ModelError(f"{folder / WEIGHTS} is not the file that {MANIFEST} was written for", "sqlora train")
+    return manifest | weights
+
+
+def _read_about(folder: Path, base: BaseModel | None) -> tuple[dict[str, Any], dict[str, Any], int]:
+    """Configuration, manifest and rank."""
     config, manifest = _read_json(folder / CONFIG), _read_json(folder / MANIFEST, optional=True)
-    rank, file = _check_config(config, folder), folder / WEIGHTS
+    rank = _check_config(config, folder)
     if base is not None and manifest.get("base_sha256") not in (None, base.sha256):
         raise ModelError(
             f"the adapter {folder} was trained on {manifest.get('base_model')}, not on this {base.name}",
             "train again on this base model, or set base_model back",
         )
+    return config, manifest, rank
+
+
+@contextmanager
+def _opened(folder: Path, rank: int, base: BaseModel | None) -> Iterator[Any]:
+    """The weights' file, once its header has been found right."""
+    from safetensors import SafetensorError, safe_open
+
+    file = folder / WEIGHTS
     try:
         if file.stat().st_size > LARGEST_FILE:
             raise ModelError(f"{file} has {file.stat().st_size:,} bytes; no adapter is that large")
@@ -102,16 +137,12 @@ def load_adapter(
             _check_shapes(shapes, rank, folder)
             if base is not None:
                 _check_fit(shapes, base, folder)
-            tensors: dict[str, Tensor] = {name: stored.get_tensor(name) for name in slices}
+            yield stored
     except FileNotFoundError as error:
         hint = " (pickled adapter_model.bin files are not read)" if (folder / "adapter_model.bin").exists() else ""
         raise ModelError(f"{folder} has no {WEIGHTS}{hint}", "sqlora train") from error
     except (SafetensorError, OSError) as error:
         raise ModelError(f"{file} is damaged: {error}", "sqlora train") from error
-    damaged = next((name for name, tensor in tensors.items() if not bool(tensor.isfinite().all())), None)
-    if damaged:
-        raise ModelError(f"{file}: {damaged} holds numbers that are not finite", "sqlora train")
-    return tensors, config, manifest
 
 
 def _check_config(config: Mapping[str, Any], folder: Path) -> int:
@@ -192,12 +223,14 @@ def _layer_shapes(base: BaseModel) -> Shapes:
 
 def _read_json(file: Path, optional: bool = False) -> dict[str, Any]:
     try:
+        if file.stat().st_size > LARGEST_JSON:
+            raise ModelError(f"{file} has {file.stat().st_size:,} bytes; at most {LARGEST_JSON:,} are read")
         content = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         if optional:
             return {}
         raise ModelError(f"{file.parent} is not an adapter folder: it has no {file.name}", "sqlora train") from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ModelError(f"{file} can't be read: {error}", "sqlora train") from error
     if not isinstance(content, dict):
         raise ModelError(f"{file} is not a JSON object", "sqlora train")

@@ -6,7 +6,7 @@ import itertools
 import math
 import random
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sqlora.engines.beam import Beam, Search
@@ -51,6 +51,7 @@ def search(language: Language, width: int) -> list[Beam]:
     return found.finished
 
 
+@settings(deadline=None)
 @given(st.integers(0, 10_000))
 def test_beams_enough_for_all_find_the_most_probable_answers(seed: int) -> None:
     language = Language(seed)
@@ -58,6 +59,7 @@ def test_beams_enough_for_all_find_the_most_probable_answers(seed: int) -> None:
     assert [beam.tokens for beam in search(language, width)[:20]] == language.answers()[:20]
 
 
+@settings(deadline=None)
 @given(st.integers(0, 10_000), st.integers(1, 6))
 def test_answers_are_whole_distinct_and_in_order(seed: int, width: int) -> None:
     language = Language(seed)
@@ -71,6 +73,7 @@ def test_answers_are_whole_distinct_and_in_order(seed: int, width: int) -> None:
         assert END not in beam.tokens[:-1]
 
 
+@settings(deadline=None)
 @given(st.integers(0, 10_000))
 def test_one_beam_never_ends_worse_than_greedy(seed: int) -> None:
     """It takes greedy's way, and may end sooner where ending was more probable than all of what greedy adds."""

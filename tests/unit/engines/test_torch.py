@@ -240,3 +240,80 @@ def test_beams_and_plain_requests_in_one_call(engine: TorchEngine) -> None:
     assert deltas == []
     assert isinstance(streamed, Completion)
     assert (streamed.text, streamed.alternatives) == (second.text, second.alternatives)
+
+
+# long prompts, memory and refusals ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [0, 700, 1100])
+def test_a_prompt_read_in_chunks_is_answered_as_stock_peft_answers_it(
+    engine: TorchEngine, base_folder: Path, adapters: dict[str, Path], size: int
+) -> None:
+    text = "which stores are in the city of " * 50  # 1,600 tokens, the prefix among them
+    tokens = stock_tokens(base_folder, adapters["one"], text, 8)
+    expected = engine.tokenizer.decode(tokens, skip_special_tokens=True)
+    asked = Request(prompt(text), "one", Sampling(max_tokens=8), size)
+    for _ in range(2):  # with the prefix computed, then at hand
+        assert engine.generate([asked])[0].text == expected
+
+
+def test_long_and_short_prompts_of_one_batch(engine: TorchEngine) -> None:
+    texts = ["a", "x" * 600, "stores " * 200, "b" * 512]
+    requests = [request(text, "two", max_tokens=6) for text in texts]
+    alone = [engine.generate([one])[0].text for one in requests]
+    assert [done.text for done in engine.generate(requests)] == alone
+
+
+def test_prefixes_in_memory_are_bounded_in_bytes(base_folder: Path) -> None:
+    engine = TorchEngine(resolve_base_model(str(base_folder)), prefix_bytes=20_000)
+    one = engine.model.dtype.itemsize * len(PREFIX) * 2 * 2 * 2 * 8  # k and v, 2 layers, 2 heads of 8
+    for number in range(20):
+        tokens = (*PREFIX, number + 3)
+        engine.generate([Request((*tokens, 9), None, Sampling(max_tokens=1), len(tokens))])
+        assert engine.has_prefix(None, tokens)
+        assert one < engine.prefixes.bytes <= 20_000
+    assert not engine.has_prefix(None, (*PREFIX, 3))
+
+
+def test_an_adapter_says_what_it_takes_and_gives_it_back(engine: TorchEngine, adapters: dict[str, Path]) -> None:
+    tensors = engine._adapters["one"].tensors
+    assert engine.load_adapter("one", adapters["one"]) == sum(tensor.nbytes for tensor in tensors.values())
+    engine.generate([request("q", "one", max_tokens=1)])
+    engine.unload_adapter("one")
+    assert all(layer.update is None for layer in engine._layers.values())
+    assert not engine.has_prefix("one", PREFIX)
+
+
+def test_what_is_in_memory_does_not_hang_on_the_file(
+    engine: TorchEngine, adapters: dict[str, Path], tmp_path: Path
+) -> None:
+    import shutil
+
+    copy = shutil.copytree(adapters["one"], tmp_path / "copy")
+    engine.load_adapter("copy", copy)
+    before = engine.generate([request("q", "one")])[0].text
+    weights = copy / "adapter_model.safetensors"
+    weights.write_bytes(bytes(weights.stat().st_size))  # in place: a mapped file would change under the engine
+    assert engine.generate([request("q", "copy")])[0].text == before
+
+
+def test_a_matrix_of_another_width_is_refused_before_it_is_applied(engine: TorchEngine, tmp_path: Path) -> None:
+    name = "base_model.model.model.layers.0.self_attn.q_proj.lora_{}.weight"
+    save_adapter(
+        tmp_path / "wide", {name.format("A"): torch.zeros(4, 33), name.format("B"): torch.zeros(32, 4)}, CONFIG, {}
+    )
+    with pytest.raises(ModelError, match=r"no place for: .*q_proj\.lora_A\.weight \[4, 33\]"):
+        engine.load_adapter("wide", tmp_path / "wide")
+    assert "wide" not in engine.adapters()
+
+
+def test_a_prefix_file_without_a_word_about_itself_is_refused(engine: TorchEngine, tmp_path: Path) -> None:
+    from safetensors.torch import save_file
+
+    save_file({"k.0": torch.zeros(1)}, tmp_path / "bare")
+    assert not engine.load_prefix("one", PREFIX, tmp_path / "bare")
+    assert not engine.load_prefix("one", PREFIX, tmp_path)
+
+
+def test_the_context_is_the_models(engine: TorchEngine) -> None:
+    assert engine.context == 4096
