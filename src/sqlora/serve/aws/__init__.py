@@ -1,0 +1,1 @@
+"""The AWS wire, driven by botocore's own service models: no handler parses HTTP."""
