@@ -206,7 +206,7 @@ def _print(job: Job) -> None:
 
 
 def _public(job: Job) -> dict[str, Any]:
-    hidden = ("fingerprint", "reserved_model_id", "pid_started")
+    hidden = ("fingerprint", "reserved_model_id", "pid_started", "served")
     return {key: value for key, value in asdict(job).items() if key not in hidden} | {"status": _status(job)}
 
 

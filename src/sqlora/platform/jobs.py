@@ -23,7 +23,8 @@ class Job:
     """One training run. Times are ISO-8601 UTC text; ``progress`` is the last one reported (`train.Progress`).
 
     ``model_id`` is set when Completed, ``failure_message`` when Failed, ``ended_at`` in every final status.
-    ``pid_started`` (Unix seconds) tells the worker from a later process with the same number.
+    ``pid_started`` (Unix seconds) tells the worker from a later process with the same number. ``served``: a client of
+    the server submitted it and the server is not done with it, worker or none.
     """
 
     id: str
@@ -43,11 +44,15 @@ class Job:
     model_id: str | None = None
     pid: int | None = None
     pid_started: float | None = None
+    served: bool = False
 
     @property
     def ended(self) -> bool:
         """Whether no worker is to do anything more unless the job is resumed."""
         return self.ended_at is not None
+
+
+_COLUMNS = "*, EXISTS (SELECT 1 FROM customizations WHERE job_id = jobs.id AND phase <> 'done') AS served"
 
 
 class Jobs:
@@ -101,7 +106,7 @@ class Jobs:
 
     def get(self, id: str) -> Job:
         """By id or name; NotFoundError."""
-        rows = self._state.rows("SELECT * FROM jobs WHERE id = ?1 OR name = ?1 ORDER BY id <> ?1", (id,))
+        rows = self._state.rows(f"SELECT {_COLUMNS} FROM jobs WHERE id = ?1 OR name = ?1 ORDER BY id <> ?1", (id,))
         if not rows:
             raise NotFoundError(f"no job {id!r}", "sqlora jobs list")
         return _job(rows[0])
@@ -111,7 +116,7 @@ class Jobs:
     ) -> list[Job]:
         """Newest first."""
         rows = self._state.rows(
-            """SELECT * FROM jobs WHERE (:status IS NULL OR status = :status)
+            f"""SELECT {_COLUMNS} FROM jobs WHERE (:status IS NULL OR status = :status)
                    AND (:fingerprint IS NULL OR fingerprint = :fingerprint) AND instr(name, :name) > 0
                ORDER BY created_at DESC, rowid DESC""",
             {"status": status, "fingerprint": fingerprint, "name": name_contains},
@@ -129,14 +134,22 @@ class Jobs:
             self._update(job.id, pid=pid, pid_started=pid_started)
         return self.get(job.id)
 
+    def set_dataset(self, id: str, dataset_id: str) -> None:
+        """What the job trains on, for a job whose data came after it."""
+        self._update(id, dataset_id=dataset_id)
+
     def report(self, id: str, progress: Mapping[str, Any]) -> None:
         """Keep the last progress."""
         self._update(id, progress=json.dumps(dict(progress)))
 
     def complete(self, id: str, *, folder: str, train_loss: float | None, validation_loss: float | None) -> CustomModel:
-        """Completed, and its custom model registered (``folder`` relative to the state's), both or neither."""
+        """Completed, and its custom model registered (``folder`` relative to the state's), both or neither.
+
+        A SageMaker job's model is an escrow model.
+        """
         with self._state.transaction():
             job = self.get(id)
+            kinds = self._state.rows("SELECT kind FROM customizations WHERE job_id = ?", (job.id,))
             model = self._state.models.create(
                 job.model_name,
                 id=job.reserved_model_id,
@@ -145,6 +158,7 @@ class Jobs:
                 folder=folder,
                 train_loss=train_loss,
                 validation_loss=validation_loss,
+                origin="escrow" if kinds and kinds[0]["kind"] == "sagemaker" else "trained",
             )
             self._move(job, "Completed", ended_at=now(), model_id=model.id)
         return model
@@ -211,4 +225,4 @@ class Jobs:
 
 
 def _job(row: dict[str, Any]) -> Job:
-    return Job(**{**row, "progress": json.loads(row["progress"])})
+    return Job(**{**row, "progress": json.loads(row["progress"]), "served": bool(row["served"])})

@@ -53,8 +53,11 @@ def alive(job: Job) -> bool:
 
 
 def interrupted(job: Job) -> bool:
-    """Whether the job has not ended, yet nobody works on it: its worker was killed or never began."""
-    return not job.ended and not alive(job)
+    """Whether the job has not ended, yet nobody works on it: its worker was killed or never began.
+
+    Of a job that the server works on, only the server can tell.
+    """
+    return not job.ended and not job.served and not alive(job)
 
 
 class Worker:
@@ -130,9 +133,11 @@ def _environment() -> dict[str, str]:
 def resume(state: State, job_id: str, detach: bool = False, command: Sequence[str] | None = None) -> Worker:
     """Go on with a job that was stopped, has failed, or lost its worker, from its checkpoint.
 
-    Raises ConflictError for a completed job, BusyError for one that has a worker.
+    Raises ConflictError for a completed job, BusyError for one that has a worker or is the server's.
     """
     job = state.jobs.get(job_id)
+    if job.served:
+        raise BusyError(f"job {job.name!r} is the server's, which goes on with it", "sqlora serve")
     if alive(job) and not job.ended:
         raise BusyError(f"job {job.name!r} is being trained by process {job.pid}", f"sqlora jobs show {job.id}")
     state.jobs.restart(job.id)

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import settings
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, multiple, rule
 
-from sqlora.errors import ConfigError, ConflictError, NotFoundError
+from sqlora.errors import BusyError, ConfigError, ConflictError, NotFoundError
+from sqlora.platform import worker
 from sqlora.platform.jobs import Job
 from sqlora.platform.state import State
 
@@ -41,6 +42,25 @@ def test_completion_registers_the_model_with_it(state: State) -> None:
     model = state.models.get("retail")
     assert (done.status, done.ended, done.model_id) == ("Completed", True, job.reserved_model_id)
     assert (model.id, model.job_id, model.train_loss, model.validation_loss) == (done.model_id, job.id, 0.5, 0.25)
+
+
+@pytest.mark.parametrize(("kind", "origin"), [("bedrock", "trained"), ("sagemaker", "escrow")])
+def test_what_came_over_the_wire_goes_with_its_job_and_says_where_the_model_is(
+    state: State, kind: str, origin: str
+) -> None:
+    job = make(state)
+    state.execute(
+        """INSERT INTO customizations (job_id, kind, region, request, created_at, updated_at)
+           VALUES (?, ?, 'us-east-1', '{}', ?, ?)""",
+        (job.id, kind, job.created_at, job.created_at),
+    )
+    complete(state, job.id)
+    assert state.models.get("retail").origin == origin
+    assert state.rows("SELECT phase, details, error FROM customizations") == [
+        {"phase": "validation", "details": "{}", "error": None}
+    ]
+    state.jobs.delete(job.id)
+    assert state.rows("SELECT * FROM customizations") == []
 
 
 def test_neither_is_done_when_the_model_cannot_be_registered(state: State) -> None:
@@ -226,3 +246,18 @@ class JobMachine(RuleBasedStateMachine):
 
 TestJobMachine = JobMachine.TestCase
 TestJobMachine.settings = settings(max_examples=40, stateful_step_count=20, deadline=None)
+
+
+def test_a_job_of_the_server_is_never_interrupted(state: State) -> None:
+    job = make(state)
+    assert worker.interrupted(job)
+    state.execute(
+        """INSERT INTO customizations (job_id, kind, region, request, created_at, updated_at)
+           VALUES (?, 'bedrock', 'us-east-1', '{}', '', '')""",
+        (job.id,),
+    )
+    assert not worker.interrupted(state.jobs.get(job.id))
+    with pytest.raises(BusyError, match="the server's"):
+        worker.resume(state, job.id)
+    state.execute("UPDATE customizations SET phase = 'done'")
+    assert worker.interrupted(state.jobs.list()[0])
