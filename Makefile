@@ -28,7 +28,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	end=$$(date +%s); echo $$((end - start)) > $@
 
 $(VENV)/.installed-test: $(VENV)/.installed
-	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[train,test]'
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[train,emulator,test]'
 	@touch $@
 
 clean:
