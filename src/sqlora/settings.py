@@ -157,6 +157,33 @@ class AwsSection(Section):
     bucket: str | None = Field(default=None, description="S3 bucket of datasets and results")
 
 
+class ServeSection(Section):
+    """``[serve]``: the server, ``sqlora serve``."""
+
+    host: str = Field(default="127.0.0.1", min_length=1, description="address to listen on; others need keys")
+    port: int = Field(default=8080, ge=0, le=65_535, description="port; 0: any that is free")
+    aws: bool = Field(default=False, description="serve S3, IAM and STS too (in memory, by moto)")
+    tls_cert: Path | None = Field(default=None, description="certificate chain, PEM; with tls_key, HTTPS only")
+    tls_key: Path | None = Field(default=None, description="its private key, PEM")
+    idle_minutes: float = Field(default=15.0, gt=0, description="an adapter that nobody asks for so long is unloaded")
+    memory_mb: int = Field(default=1024, ge=1, description="memory for adapters and their caches, MiB")
+    running: int = Field(default=4, ge=1, le=64, description="answers computed at a time")
+    waiting: int = Field(default=256, ge=1, description="requests that may wait; one more is refused with 429")
+    requests_per_minute: int = Field(default=2_000, ge=1, description="of each deployment, as on Bedrock")
+    tokens_per_minute: int = Field(default=4_000_000, ge=1, description="of each deployment, as on Bedrock")
+
+    @field_validator("tls_cert", "tls_key", mode="after")
+    @classmethod
+    def _from_folder(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+        return None if value is None else _folder_of(info) / value.expanduser()
+
+    @model_validator(mode="after")
+    def _has_both(self) -> ServeSection:
+        if (self.tls_cert is None) != (self.tls_key is None):
+            raise ValueError("tls_cert and tls_key come together")
+        return self
+
+
 class Settings(Section):
     """All of sqlora.toml."""
 
@@ -168,6 +195,7 @@ class Settings(Section):
     deploy: DeploySection = DeploySection()
     evaluate: EvaluateSection = EvaluateSection()
     aws: AwsSection = AwsSection()
+    serve: ServeSection = ServeSection()
 
 
 SECTIONS: dict[str, type[Section]] = {
@@ -179,6 +207,7 @@ SECTIONS: dict[str, type[Section]] = {
     "deploy": DeploySection,
     "evaluate": EvaluateSection,
     "aws": AwsSection,
+    "serve": ServeSection,
 }
 
 

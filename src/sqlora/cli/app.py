@@ -27,6 +27,8 @@ COMMANDS = {
     "prepare": "Make the dataset out of the project's sources.",
     "train": "Train a custom model on the dataset.",
     "deploy": "Make a custom model answer questions.",
+    "serve": "Serve Bedrock's, SageMaker's and OpenAI's API.",
+    "ps": "What the running server has in memory.",
     "ask": "Turn a question into SQL, and run it if asked to.",
     "evaluate": "Measure models on the test questions.",
     "cost": "What a month of questions costs, and training.",
@@ -37,6 +39,7 @@ COMMANDS = {
     "models": "Custom models.",
     "deployments": "Deployments of custom models.",
     "usage": "Tokens used, by deployment and caller.",
+    "keys": "Keys of the server.",
 }
 
 _DISK = {

@@ -22,7 +22,9 @@ class S3Objects:
     """`sqlora.platform.objects.Objects` over an S3 endpoint.
 
     ``endpoint_url`` None is what boto3 finds (AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL, the configuration file, AWS).
-    ``credentials`` are an access key id and its secret; None is what boto3 finds. Nothing is asked before first use.
+    ``credentials`` are an access key id and its secret; None is what boto3 finds. ``own``: the endpoint is this process
+    itself, whose certificate may be for another name and is not looked at, and whose buckets are gone after a restart:
+    one that results are to go to is made again. Nothing is asked before first use.
     """
 
     def __init__(
@@ -30,8 +32,10 @@ class S3Objects:
         endpoint_url: str | None = None,
         region: str = "us-east-1",
         credentials: tuple[str, str] | None = None,
+        own: bool = False,
     ) -> None:
         self._endpoint_url, self._region, self._credentials = endpoint_url, region, credentials
+        self._own = own
         self._client: Any = None
 
     def open(self, uri: str) -> Iterator[bytes]:
@@ -45,6 +49,16 @@ class S3Objects:
     def put(self, uri: str, content: Path | bytes) -> None:
         """See `Objects`."""
         bucket, key = _object(uri)
+        try:
+            self._put(uri, bucket, key, content)
+        except NotFoundError:
+            if not self._own:
+                raise
+            with _errors(uri):
+                self._s3().create_bucket(Bucket=bucket)
+            self._put(uri, bucket, key, content)
+
+    def _put(self, uri: str, bucket: str, key: str, content: Path | bytes) -> None:
         with _errors(uri):
             if isinstance(content, bytes):
                 self._s3().put_object(Bucket=bucket, Key=key, Body=content)
@@ -82,15 +96,19 @@ class S3Objects:
     def _s3(self) -> Any:
         if self._client is None:
             import boto3
+            import urllib3
             from botocore.config import Config
 
             key_id, secret = self._credentials or (None, None)
+            if self._own:
+                urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
             self._client = boto3.session.Session().client(
                 "s3",
                 endpoint_url=self._endpoint_url,
                 region_name=self._region,
                 aws_access_key_id=key_id,
                 aws_secret_access_key=secret,
+                verify=False if self._own else None,
                 config=Config(
                     connect_timeout=CONNECT_SECONDS,
                     read_timeout=READ_SECONDS,

@@ -1,0 +1,34 @@
+"""The names a model is asked by: a deployment by ARN, id or name; the base model also by the ids of Nova.
+
+Nova's weights are not public, so a program written for Nova reaches the project's base model under Nova's identifiers.
+"""
+
+from __future__ import annotations
+
+import re
+
+NOVA = ("amazon.nova-micro-v1:0", "amazon.nova-lite-v1:0", "amazon.nova-pro-v1:0")
+CONTEXT_SUFFIX = ":128k"  # the id that customisation names: amazon.nova-micro-v1:0:128k
+PROFILE = re.compile(r"(us|us-gov|eu|apac|ap|ca|global)\.(?=amazon\.)")  # of cross-Region inference profiles
+
+# A machine has no Regions and one account, so any of either will do.
+_ARN = re.compile(
+    r"arn:aws[a-z-]*:bedrock:[a-z0-9-]{1,20}:(?:[0-9]{12})?:"
+    r"(?P<kind>foundation-model|inference-profile|custom-model-deployment|custom-model|[a-z-]+)/(?P<rest>\S+)"
+)
+
+
+def parse_arn(model_id: str) -> tuple[str, str] | None:
+    """(kind, what follows the slash) of a Bedrock ARN, else None."""
+    found = _ARN.fullmatch(model_id)
+    return (found["kind"], found["rest"]) if found else None
+
+
+def is_nova(model_id: str) -> bool:
+    """Whether it is a Nova text model's id, with or without its context size or its inference profile."""
+    return PROFILE.sub("", model_id, count=1).removesuffix(CONTEXT_SUFFIX) in NOVA
+
+
+def is_foreign(model_id: str) -> bool:
+    """Whether it has the form of a foundation model's id (``provider.model``), which no deployment's name has."""
+    return "." in model_id or ":" in model_id
