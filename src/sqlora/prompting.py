@@ -113,12 +113,44 @@ def encode(tokenizer: Any, conversation: Mapping[str, Any]) -> Encoded:
     chat = [{"role": turn.role, "content": turn.text} for turn in turns]
     if system:
         chat.insert(0, {"role": "system", "content": system})
-    text = tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
-    prompt = tokenizer(text, add_special_tokens=False)["input_ids"]
+    prompt = tuple(_prompt_tokens(tokenizer, chat))
     if answer is None:
-        return Encoded(tuple(prompt), ())
-    completion = tokenizer(answer.text, add_special_tokens=False)["input_ids"]
-    return Encoded(tuple(prompt), (*completion, tokenizer.eos_token_id))
+        return Encoded(prompt, ())
+    plain = {"split_special_tokens": True} if _has_special(tokenizer, answer.text) else {}
+    completion = tokenizer(answer.text, add_special_tokens=False, **plain)["input_ids"]
+    return Encoded(prompt, (*completion, tokenizer.eos_token_id))
+
+
+def _prompt_tokens(tokenizer: Any, chat: list[dict[str, str]]) -> list[int]:
+    """The tokens of a chat with the answer begun. A text that spells a special token is that text and nothing more.
+
+    Whoever writes a question, or a comment into a schema, could otherwise end the turn and speak for somebody else.
+    """
+    said = [turn["content"] for turn in chat]
+    if not any(_has_special(tokenizer, text) for text in said):
+        whole: list[int] = tokenizer(_rendered(tokenizer, chat), add_special_tokens=False)["input_ids"]
+        return whole
+    # The template is rendered around marks that nobody wrote, and what was said put in between as plain text.
+    marks = [f"\ue000{place}\ue001" for place in range(len(said))]
+    if any(mark in text for text in said for mark in marks):
+        raise DatasetError("private-use characters U+E000 and U+E001 around a number, beside a special token's text")
+    marked = [turn | {"content": mark} for turn, mark in zip(chat, marks, strict=True)]
+    pieces = re.split("(\ue000[0-9]+\ue001)", _rendered(tokenizer, marked))
+    tokens: list[int] = []
+    for piece in pieces:
+        mine = piece in marks
+        text = said[marks.index(piece)] if mine else piece
+        tokens += tokenizer(text, add_special_tokens=False, split_special_tokens=mine)["input_ids"]
+    return tokens
+
+
+def _rendered(tokenizer: Any, chat: list[dict[str, str]]) -> str:
+    text: str = tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
+    return text
+
+
+def _has_special(tokenizer: Any, text: str) -> bool:
+    return any(token in text for token in getattr(tokenizer, "all_special_tokens", ()))
 
 
 def shared_prefix(prompts: Sequence[tuple[int, ...]]) -> int:
