@@ -23,21 +23,21 @@ from sqlora.platform.quota import Quota
 from sqlora.serve import bedrock, own, sagemaker
 from sqlora.serve.answering import Answering
 from sqlora.serve.auth.authenticate import Authenticate
+from sqlora.serve.auth.own_keys import OwnKeys
+from sqlora.serve.auth.signed import is_aws, is_object_store
+from sqlora.serve.auth.who import Who
 from sqlora.serve.aws.api import AwsApi
 from sqlora.serve.aws.call import Handler
 from sqlora.serve.bedrock import runtime
 from sqlora.serve.bedrock.activation import Activation
-from sqlora.serve.limits import Limits
-from sqlora.serve.loopback import Loopback
-from sqlora.serve.metrics import Metrics
-from sqlora.serve.notes import note
-from sqlora.serve.observe import Observe
+from sqlora.serve.edge.limits import Limits
+from sqlora.serve.edge.loopback import Loopback
+from sqlora.serve.edge.metrics import Metrics
+from sqlora.serve.edge.notes import note
+from sqlora.serve.edge.observe import Observe
 from sqlora.serve.openai.api import openai_api
-from sqlora.serve.own_keys import OwnKeys
 from sqlora.serve.place import ACCOUNT, Place
 from sqlora.serve.s3 import S3Objects
-from sqlora.serve.signed import is_aws, is_object_store
-from sqlora.serve.who import Who
 
 
 @dataclass(frozen=True)

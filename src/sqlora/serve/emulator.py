@@ -27,9 +27,9 @@ from moto import settings
 from moto.moto_server import werkzeug_app
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from sqlora.serve.auth.signed import signed_service
 from sqlora.serve.aws.call import AwsError
 from sqlora.serve.aws.connection import ClientGone
-from sqlora.serve.signed import signed_service
 
 SERVICES = ("s3", "iam", "sts")
 THREADS = 16  # bodies taken in and answers sent at once

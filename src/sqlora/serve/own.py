@@ -15,11 +15,11 @@ from starlette.routing import Route
 from sqlora import __version__
 from sqlora.engines.residency import Resident
 from sqlora.errors import NotFoundError, SqloraError
+from sqlora.serve.auth.who import Who
 from sqlora.serve.aws.call import AwsError
-from sqlora.serve.metrics import CONTENT_TYPE, Metrics
-from sqlora.serve.notes import note
+from sqlora.serve.edge.metrics import CONTENT_TYPE, Metrics
+from sqlora.serve.edge.notes import note
 from sqlora.serve.place import Place
-from sqlora.serve.who import Who
 
 PATHS = ("/health", "/ready", "/metrics", "/sqlora/residency")
 

@@ -23,7 +23,7 @@ from sqlora.errors import ConfigError
 from sqlora.platform.keys import Keys
 from sqlora.project import Project
 from sqlora.serve.app import Application, build
-from sqlora.serve.connection import HEAD_BYTES, Connection
+from sqlora.serve.edge.connection import HEAD_BYTES, Connection
 from sqlora.serve.running import announced, new_token, only_server
 from sqlora.settings import ServeSection
 

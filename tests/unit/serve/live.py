@@ -20,11 +20,11 @@ from sqlora.platform.quota import Quota
 from sqlora.serve.answering import Answering
 from sqlora.serve.app import build_app
 from sqlora.serve.auth.authenticate import Authenticate
+from sqlora.serve.auth.own_keys import OwnKeys
 from sqlora.serve.aws.call import Handler
 from sqlora.serve.bedrock import runtime
-from sqlora.serve.connection import HEAD_BYTES, Connection
-from sqlora.serve.metrics import Metrics
-from sqlora.serve.own_keys import OwnKeys
+from sqlora.serve.edge.connection import HEAD_BYTES, Connection
+from sqlora.serve.edge.metrics import Metrics
 from sqlora.serve.place import Place
 from sqlora.serve.server import listen
 from tests.conformance.workplace import add_model, open_backend, write_project

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from sqlora.serve.auth.signed import is_aws, is_object_store, signed_service
+from sqlora.serve.edge.loopback import is_own
 from sqlora.serve.json_text import depth, read_json
-from sqlora.serve.loopback import is_own
-from sqlora.serve.signed import is_aws, is_object_store, signed_service
 from tests.unit.serve.live import Served, boto, openai, served
 
 USER = [{"role": "user", "content": [{"text": "how many?"}]}]

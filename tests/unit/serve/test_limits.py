@@ -13,9 +13,9 @@ from urllib.parse import urlsplit
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
-from sqlora.serve.connection import HEAD_BYTES, Connection
-from sqlora.serve.limits import OTHER_BYTES, RUNTIME_BYTES, Limits, body_limit
-from sqlora.serve.signed import is_object_store
+from sqlora.serve.auth.signed import is_object_store
+from sqlora.serve.edge.connection import HEAD_BYTES, Connection
+from sqlora.serve.edge.limits import OTHER_BYTES, RUNTIME_BYTES, Limits, body_limit
 from tests.unit.serve.live import serving, until
 
 

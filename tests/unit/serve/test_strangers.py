@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from sqlora.engines.base import Sampling
 from sqlora.errors import SqloraError
+from sqlora.serve.auth.signed import signed_service
 from sqlora.serve.aws.call import AwsError
 from sqlora.serve.bedrock import nova
 from sqlora.serve.bedrock.messages import conversation
@@ -19,7 +20,6 @@ from sqlora.serve.json_text import LARGE, read_json
 from sqlora.serve.model_ids import is_foreign, is_nova, parse_arn
 from sqlora.serve.openai import request as openai_request
 from sqlora.serve.openai.errors import OpenAIError
-from sqlora.serve.signed import signed_service
 
 WORDS = [
     *("role", "content", "text", "user", "assistant", "system", "messages", "model", "type", "name", "tools", "n"),

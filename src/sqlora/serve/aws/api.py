@@ -20,8 +20,8 @@ from sqlora.serve.aws.forward import admit
 from sqlora.serve.aws.model import SIGNED_AS, Match, find, service
 from sqlora.serve.aws.request import parse
 from sqlora.serve.aws.response import OutputError, Response, respond, split_headers
-from sqlora.serve.limits import OTHER_BYTES, RUNTIME_BYTES
-from sqlora.serve.notes import note
+from sqlora.serve.edge.limits import OTHER_BYTES, RUNTIME_BYTES
+from sqlora.serve.edge.notes import note
 
 logger = logging.getLogger("sqlora.serve.aws")
 

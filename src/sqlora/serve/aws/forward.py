@@ -14,7 +14,7 @@ from sqlora.serve.auth.scopes import require
 from sqlora.serve.auth.sigv4 import Claim
 from sqlora.serve.aws.call import AwsError, Identity
 from sqlora.serve.aws.connection import Connection
-from sqlora.serve.limits import OTHER_BYTES
+from sqlora.serve.edge.limits import OTHER_BYTES
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 

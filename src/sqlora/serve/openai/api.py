@@ -13,13 +13,13 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from sqlora.engines.base import Completion, Delta
-from sqlora.serve.notes import note
+from sqlora.serve.auth.who import Who
+from sqlora.serve.edge.notes import note
 from sqlora.serve.openai import models
 from sqlora.serve.openai.chat import Chat
 from sqlora.serve.openai.errors import OpenAIError, translate
 from sqlora.serve.openai.request import parse
 from sqlora.serve.place import Place
-from sqlora.serve.who import Who
 
 Answer = Callable[[Request], Awaitable[Response]]
 Pieces = AsyncGenerator[Delta | Completion]

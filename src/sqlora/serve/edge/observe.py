@@ -7,9 +7,9 @@ import time
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from sqlora.serve import notes
-from sqlora.serve.metrics import Metrics
-from sqlora.serve.notes import Note
+from sqlora.serve.edge import notes
+from sqlora.serve.edge.metrics import Metrics
+from sqlora.serve.edge.notes import Note
 
 logger = logging.getLogger("sqlora.serve.access")
 

@@ -15,7 +15,7 @@ from prometheus_client.registry import Collector
 from sqlora.engines.residency import Residency
 from sqlora.platform.admission import FairQueue
 from sqlora.serve.answering import Answered
-from sqlora.serve.notes import Note
+from sqlora.serve.edge.notes import Note
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 FIRST_TOKEN_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 25.6, 60.0)

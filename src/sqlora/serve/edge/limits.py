@@ -2,7 +2,7 @@
 
 Bodies are read whole before an adaptor sees them (a signature covers all of it, and JSON is read at once anyway), each
 within its limit and all together within `BODIES_BYTES`. Only S3's are passed on as they come. Connections, headers and
-readers that stall are `sqlora.serve.connection`'s.
+readers that stall are `sqlora.serve.edge.connection`'s.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from collections.abc import Awaitable, Callable
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sqlora.serve.aws.call import AwsError
-from sqlora.serve.connection import HEAD_BYTES
-from sqlora.serve.notes import note
+from sqlora.serve.edge.connection import HEAD_BYTES
+from sqlora.serve.edge.notes import note
 
 RUNTIME_BYTES = 25_000_000  # InvokeModel's body
 OTHER_BYTES = 1_000_000
