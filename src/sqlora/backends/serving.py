@@ -130,8 +130,8 @@ class Serving:
     def _encode(self, served: Served, target: Target, conversation: Mapping[str, Any]) -> tuple[tuple[int, ...], str]:
         system, turns = read_turns(conversation)
         if not system and target.model is not None:
-            system = self.systems.of(target)
-            conversation = {**conversation, "system": [{"text": system}]}
+            system = self.systems.known(target) or ""  # nobody's is better than no answer
+            conversation = {**conversation, "system": [{"text": system}]} if system else conversation
         check_characters(system, turns, served.engine.context)
         return encode(served.tokenizer, conversation).prompt, system
 

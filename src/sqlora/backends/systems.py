@@ -35,13 +35,17 @@ class Systems:
         newest = self._newest()  # datasets come and go while the base model is served
         return (newest and self._of_dataset(newest)) or self._project_system()
 
+    def known(self, target: Target) -> str | None:
+        """The same; None where there is none, as of an adapter from elsewhere in a project without a database."""
+        return self._known(target, self._newest() if target.model is None else None)
+
     def is_own(self, target: Target, text: str) -> bool:
         """Whether ``text`` is the one that the target's questions come with, so that its prefix is worth a file.
 
         Told by what was known when it was first asked about this model and dataset: a client that sends a new text
         with every request must not have the project's database opened each time.
         """
-        return text == self._known(target, self._newest() if target.model is None else None)
+        return text == self.known(target)
 
     def _read_known(self, target: Target, newest: Dataset | None) -> str | None:
         try:

@@ -141,8 +141,10 @@ class Customization:
     def _step(self, noted: Mapping[str, Any] | None) -> Step:
         if noted is None:
             return Step("NotStarted")
-        stopping = noted["status"] == "InProgress" and self.status == "Stopping"
-        return Step("Stopping" if stopping else noted["status"], noted["created_at"], noted["updated_at"])
+        status: StepStatus = noted["status"]
+        if status == "InProgress" and self.status in ("Stopping", "Stopped", "Failed"):
+            status = self.status  # the worker has said so; the record of the phase follows in a moment
+        return Step(status, noted["created_at"], noted["updated_at"])
 
 
 class CustomizationRecords:

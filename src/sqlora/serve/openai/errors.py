@@ -11,8 +11,8 @@ from sqlora.errors import (
     BusyError,
     ConfigError,
     ConflictError,
+    ContextError,
     DatasetError,
-    FinalError,
     ModelError,
     NotFoundError,
     SqloraError,
@@ -32,7 +32,7 @@ _TABLE: tuple[tuple[type[SqloraError], int, str, str | None], ...] = (
     (DatasetError, 400, "invalid_request_error", None),
     (ConflictError, 409, "invalid_request_error", "model_not_ready"),
     (ModelError, 500, "server_error", "model_error"),
-    (FinalError, 400, "invalid_request_error", None),
+    (ContextError, 400, "invalid_request_error", None),
 )
 
 
