@@ -142,15 +142,18 @@ def _string(shape: Any, name: str, stock: Stock, least: int, most: int) -> st.Se
     return st.from_regex(pattern, fullmatch=True).filter(lambda text: least <= len(text) <= most) | plain
 
 
-@st.composite
-def requests(draw: st.DrawFn, service: str, operation: str, stock: Stock) -> Asked:
+def requests(service: str, operation: str, stock: Stock) -> st.SearchStrategy[Asked]:
     """A valid request of the operation, or one that was valid before something happened to it."""
+    return _requests(service, operation, parameters(service, operation, stock))
+
+
+@st.composite
+def _requests(draw: st.DrawFn, service: str, operation: str, valid: st.SearchStrategy[dict[str, Any]]) -> Asked:
     model = operation_model(service, operation)
-    # The strategy for parameters is the same for all draws; hypothesis caches nothing that is made within.
-    params = draw(_cached(service, operation, stock))
-    written = create_serializer(model.service_model.protocol, include_validation=False).serialize_to_request(params, model)
-    path, body = written["url_path"], written["body"]
-    query = urlencode(list(written["query_string"].items() if isinstance(written["query_string"], dict) else written["query_string"]), doseq=True)  # fmt: skip
+    serializer = create_serializer(model.service_model.protocol, include_validation=False)
+    written = serializer.serialize_to_request(draw(valid), model)
+    path, body, fields = written["url_path"], written["body"], written["query_string"]
+    query = urlencode(list(fields.items()) if isinstance(fields, dict) else fields, doseq=True)
     if isinstance(body, dict):
         body = urlencode(body, doseq=True).encode()
     body = body.encode() if isinstance(body, str) else bytes(body or b"")
@@ -178,16 +181,6 @@ def requests(draw: st.DrawFn, service: str, operation: str, stock: Stock) -> Ask
     target = (path if path.startswith("/") else "/" + path) + (f"?{query}" if query else "")
     raw = tuple((name.encode(), value.strip().encode()) for name, value in headers.items() if name != "content-length")
     return Asked(method, target.encode("ascii", "replace"), (*signed(service), *raw), body)
-
-
-_strategies: dict[tuple[str, str, int], st.SearchStrategy[dict[str, Any]]] = {}
-
-
-def _cached(service: str, operation: str, stock: Stock) -> st.SearchStrategy[dict[str, Any]]:
-    key = (service, operation, id(stock))
-    if key not in _strategies:
-        _strategies[key] = parameters(service, operation, stock)
-    return _strategies[key]
 
 
 def _wrong_json(body: bytes) -> st.SearchStrategy[bytes]:
