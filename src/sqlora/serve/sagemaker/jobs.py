@@ -14,9 +14,9 @@ from sqlora.platform.names import new_id, slug, stamp
 from sqlora.platform.service_quotas import ServiceQuotas
 from sqlora.serve.aws.arns import Arns
 from sqlora.serve.aws.call import AwsError, Call
+from sqlora.serve.aws.paging import page
 from sqlora.serve.place import Place
 from sqlora.serve.sagemaker.describe import description, modified_at, summary
-from sqlora.serve.sagemaker.paging import page
 from sqlora.serve.sagemaker.recipe import RECIPE_NAME, NovaRecipe, parse_recipe
 from sqlora.serve.sagemaker.recipe_file import merged, read_recipe
 from sqlora.serve.sagemaker.training_request import TrainingRequest, read_request

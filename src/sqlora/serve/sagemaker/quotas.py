@@ -9,8 +9,8 @@ from typing import Any
 from sqlora.errors import ConfigError, NotFoundError
 from sqlora.platform.service_quotas import QUOTAS, InstanceQuota, QuotaRequest, ServiceQuotas
 from sqlora.serve.aws.call import AwsError, Call
+from sqlora.serve.aws.paging import page
 from sqlora.serve.place import Place
-from sqlora.serve.sagemaker.paging import page
 
 SERVICE, SERVICE_NAME = "sagemaker", "Amazon SageMaker"
 MOST_RESULTS = 100

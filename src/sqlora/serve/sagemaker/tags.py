@@ -7,9 +7,9 @@ from typing import Any
 
 from sqlora.errors import ConfigError, NotFoundError
 from sqlora.serve.aws.call import AwsError, Call
+from sqlora.serve.aws.paging import page
 from sqlora.serve.place import Place
 from sqlora.serve.sagemaker.jobs import TrainingJobs
-from sqlora.serve.sagemaker.paging import page
 from sqlora.serve.sagemaker.training_request import tags_of
 
 MOST = 50  # SageMaker's limit on one resource

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sqlora.serve.aws.call import AwsError
-from sqlora.serve.sagemaker.paging import page
+from sqlora.serve.aws.paging import page
 
 texts = st.text(max_size=4)
 

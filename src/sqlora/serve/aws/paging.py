@@ -45,5 +45,5 @@ def _decode(token: str, bad_token: str) -> Key:
     except (binascii.Error, ValueError, RecursionError):
         key = None
     if not isinstance(key, list) or not all(isinstance(part, str) for part in key):
-        raise AwsError(bad_token, "The NextToken is not valid.")
+        raise AwsError(bad_token, "The token of the next page is not one that this operation has returned.")
     return tuple(key)
