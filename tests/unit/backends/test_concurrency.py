@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
@@ -23,28 +22,10 @@ from sqlora.models.precision import Precision
 from sqlora.project import load_project
 from sqlora.prompting import record
 from tests.conformance.workplace import SYSTEM, add_model, open_backend, write_project
+from tests.threads import together
 from tests.tiny import tiny_model
 
 NAMES = [f"model{number}" for number in range(6)]
-
-
-def together(count: int, work: Callable[[int], None]) -> None:
-    raised: list[BaseException] = []
-
-    def run(number: int) -> None:
-        try:
-            work(number)
-        except BaseException as error:
-            raised.append(error)
-
-    threads = [threading.Thread(target=run, args=(number,), daemon=True) for number in range(count)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(120)
-        assert not thread.is_alive(), "a thread hangs"
-    if raised:
-        raise raised[0]
 
 
 def test_answers_rows_and_leases_under_evictions_and_abandonment(tmp_path: Path) -> None:
@@ -93,7 +74,7 @@ def test_answers_rows_and_leases_under_evictions_and_abandonment(tmp_path: Path)
         for name in NAMES:
             add_model(backend, name)
             backend.create_deployment(name)
-        together(8, work)
+        assert together(8, work) == []
         rows = backend.state.usage.summary(by=("caller", "deployment"))
         assert {(row.caller, row.deployment): row.requests for row in rows} == expected
         assert residency.evictions > 10
@@ -150,7 +131,7 @@ def test_the_reference_engine_never_mixes_adapters(real: Path, monkeypatch: pyte
                     assert isinstance(last, Completion)
                     assert last.text == expected[name]
 
-        together(6, work)
+        assert together(6, work) == []
         [engine] = engines
         assert len(engine.adapters()) == len(residency.table()) <= 2
         assert engine.prefixes.bytes <= engine.prefixes.budget_bytes

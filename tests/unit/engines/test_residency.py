@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
 from sqlora.engines.residency import BUDGET_BYTES, Residency
+from tests.threads import together
 
 KEYS = "abcdef"
 SIZES = {"a": 10, "b": 20, "c": 30, "d": 40, "e": 70, "f": 120}  # f alone is over the budget
@@ -186,25 +187,6 @@ def test_the_least_recently_used_makes_room() -> None:
 
 
 # threads --------------------------------------------------------------------------------------------------------
-
-
-def together(count: int, work: Callable[[int], None]) -> list[BaseException]:
-    """Run ``work`` in that many threads; what they raised."""
-    raised: list[BaseException] = []
-
-    def run(number: int) -> None:
-        try:
-            work(number)
-        except BaseException as error:
-            raised.append(error)
-
-    threads = [threading.Thread(target=run, args=(number,), daemon=True) for number in range(count)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
-        assert not thread.is_alive(), "a thread hangs"
-    return raised
 
 
 def all_wait(residency: Residency, count: int) -> Callable[[], None]:

@@ -99,6 +99,9 @@ def test_the_notebooks_channel_name_and_folders_of_records(shop: Workshop) -> No
     shop.create(InputDataConfig=inputs)
     shop.start()
     shop.until("Completed")
+    dataset = shop.place.backend.paths.dataset(shop.state.jobs.get("job").dataset_id)
+    assert len((dataset / "train.jsonl").read_text().splitlines()) == 10
+    assert (dataset / "validation.jsonl").read_text()
 
 
 def test_hyperparameters_may_say_it_all(shop: Workshop) -> None:
@@ -265,6 +268,8 @@ def test_the_quota_bounds_the_jobs_under_way(shop: Workshop) -> None:
 def test_other_instances_have_no_quota(shop: Workshop) -> None:
     for name in ("one", "two"):
         shop.create(name, ResourceConfig={"InstanceType": "ml.g5.12xlarge", "InstanceCount": 1, "VolumeSizeInGB": 1})
+    listed = shop.sagemaker.list_training_jobs()["TrainingJobSummaries"]
+    assert {job["TrainingJobName"] for job in listed} == {"one", "two"}
 
 
 # stopping -------------------------------------------------------------------------------------------------------------
