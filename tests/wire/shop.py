@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from tests.conformance.workplace import add_model
+from tests.unit.serve.sagemaker.workshop import channel, parameters
 from tests.wire.clients import KEY, SECRET, boto, open_ai
 from tests.wire.live import Live, live, records, until
 
@@ -173,14 +174,8 @@ def job_request(name: str, **changes: Any) -> dict[str, Any]:
 
 def training_request(name: str, **changes: Any) -> dict[str, Any]:
     """CreateTrainingJob, as SageMaker's SDK sends it for a Nova recipe."""
-    params = {
-        "TrainingJobName": name,
+    here = {
         "RoleArn": ROLE,
-        "AlgorithmSpecification": {"TrainingImage": IMAGE, "TrainingInputMode": "File"},
-        "HyperParameters": {
-            "base_model": "nova-micro/prod",
-            "sagemaker_recipe_local_path": "/opt/ml/input/data/recipe/recipe.yaml",
-        },
         "InputDataConfig": [
             channel("train", TRAIN),
             channel("validation", VALIDATION),
@@ -189,15 +184,8 @@ def training_request(name: str, **changes: Any) -> dict[str, Any]:
         "OutputDataConfig": {"S3OutputPath": f"s3://{BUCKET}/sagemaker", "CompressionType": "NONE"},
         "ResourceConfig": {"InstanceType": "ml.g5.12xlarge", "InstanceCount": 1, "VolumeSizeInGB": 30},
         "StoppingCondition": {"MaxRuntimeInSeconds": 3600},
-        **changes,
     }
-    return {key: value for key, value in params.items() if value is not None}
-
-
-def channel(name: str, uri: str, kind: str = "Converse") -> dict[str, Any]:
-    """One of InputDataConfig."""
-    source = {"S3DataType": kind, "S3Uri": uri, "S3DataDistributionType": "FullyReplicated"}
-    return {"ChannelName": name, "DataSource": {"S3DataSource": source}}
+    return {key: value for key, value in (parameters(name) | here | changes).items() if value is not None}
 
 
 def user(text: str) -> list[dict[str, Any]]:
