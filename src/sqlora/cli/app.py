@@ -157,7 +157,4 @@ def app(ctx: click.Context, folder: Path | None) -> None:
 
 def main() -> None:
     """The entry point of the ``sqlora`` script."""
-    # Threads of OpenMP that spin while they wait for each other starve every neighbour, a worker among them: a short
-    # spin, then sleep (docs/LOG.md). Read when torch is loaded, and inherited by workers.
-    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     app(prog_name="sqlora")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -56,6 +57,9 @@ def command(
         "memory_mb": memory_mb,
     }
     project = open_project(ctx, {f"serve.{key}": value for key, value in options.items()})
+    # Threads of OpenMP that spin while they wait for each other starve every neighbour, and a server trains beside its
+    # answers: a short spin, then sleep (docs/LOG.md). Read when torch is loaded, and inherited by workers.
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     try:
         from sqlora.serve.server import run
     except ModuleNotFoundError as error:
