@@ -7,13 +7,13 @@ operations and by openai, whole and in events; some hang up in the middle. Memor
 queue fewer requests than there are clients. The server is killed and started again at equal shares of the run. Checked:
 
     answers   every whole answer, and every beginning of one, is what that adapter alone gave before (greedy)
-    usage     each answered request has one row with its counts; no request has more than one
+    usage     each answered request has one row with its counts, by its request id; no request has more than one
     memory    in each life of the server, the last third of its memory is not above the middle third
     errors    each is explained by a kill, a bound of the server, or the client's own hanging up
     rest      afterwards nothing runs, waits or is leased any more
 
-The rows of boto3's requests are told apart by their access key id, a new one for each request; openai's have one
-caller, "bearer", and are compared as a multiset.
+A request that got no answer may not know its id. Its row is found by its caller: boto3's requests have an access key
+id each; openai's are all called "bearer" and counted.
 """
 
 from __future__ import annotations
@@ -91,6 +91,7 @@ class Asked:
     outcome: str = ""
     detail: str = ""
     counts: tuple[int, int] | None = None  # input and output tokens, as the answer says
+    id: str | None = None  # as the answer says
 
 
 @dataclass
@@ -175,7 +176,7 @@ class Client(threading.Thread):
             "chat stream": self._chat_stream,
         }[asked.way]
         plan = self._soak.plan
-        text, *counts = way(asked.deployment, plan.questions[asked.question], hasty)
+        text, *counts = way(asked, plan.questions[asked.question], hasty)
         expected = plan.answers[asked.deployment, asked.question]
         if (text, *counts) != (expected.text, expected.input_tokens, expected.output_tokens):
             self._soak.wrong.append(f"{asked.way} {asked.deployment} question {asked.question}: {text!r} {counts}")
@@ -197,65 +198,72 @@ class Client(threading.Thread):
 
     # one way each: text, input tokens, output tokens ------------------------------------------------------------
 
-    def _converse(self, name: str, question: str, hasty: bool) -> tuple[str, int, int]:
-        answer = self._whole(hasty, lambda client: client.converse(**self._request(name, question)))
+    def _converse(self, asked: Asked, question: str, hasty: bool) -> tuple[str, int, int]:
+        request = self._request(asked.deployment, question)
+        answer = self._whole(asked, hasty, lambda client: client.converse(**request))
         usage = answer["usage"]
         text = "".join(block["text"] for block in answer["output"]["message"]["content"])
         return text, usage["inputTokens"], usage["outputTokens"]
 
-    def _converse_stream(self, name: str, question: str, hasty: bool) -> tuple[str, int, int]:
-        answer = self._patient.converse_stream(**self._request(name, question))
-        return self._events(name, question, answer["stream"], hasty, _of_converse)
+    def _converse_stream(self, asked: Asked, question: str, hasty: bool) -> tuple[str, int, int]:
+        answer = self._patient.converse_stream(**self._request(asked.deployment, question))
+        asked.id = _id(answer)
+        return self._events(asked, answer["stream"], hasty, _of_converse)
 
-    def _invoke(self, name: str, question: str, hasty: bool) -> tuple[str, int, int]:
+    def _invoke(self, asked: Asked, question: str, hasty: bool) -> tuple[str, int, int]:
         body = self._body(question)
-        found = self._whole(hasty, lambda client: client.invoke_model(modelId=name, body=body)["body"].read())
-        answer = json.loads(found)
+        found = self._whole(asked, hasty, lambda client: client.invoke_model(modelId=asked.deployment, body=body))
+        answer = json.loads(found["body"].read())
         text = "".join(block["text"] for block in answer["output"]["message"]["content"])
         return text, answer["usage"]["inputTokens"], answer["usage"]["outputTokens"]
 
-    def _invoke_stream(self, name: str, question: str, hasty: bool) -> tuple[str, int, int]:
-        answer = self._patient.invoke_model_with_response_stream(modelId=name, body=self._body(question))
-        return self._events(name, question, answer["body"], hasty, _of_nova)
+    def _invoke_stream(self, asked: Asked, question: str, hasty: bool) -> tuple[str, int, int]:
+        body = self._body(question)
+        answer = self._patient.invoke_model_with_response_stream(modelId=asked.deployment, body=body)
+        asked.id = _id(answer)
+        return self._events(asked, answer["body"], hasty, _of_nova)
 
-    def _chat(self, name: str, question: str, hasty: bool) -> tuple[str, int, int]:
+    def _chat(self, asked: Asked, question: str, hasty: bool) -> tuple[str, int, int]:
         client = self._openai.with_options(timeout=self._draw.choice(PATIENCE)) if hasty else self._openai
         try:
-            answer = client.chat.completions.create(**self._chat_request(name, question))
+            answer = client.chat.completions.create(**self._chat_request(asked.deployment, question))
         except APITimeoutError as error:
             if not hasty:
                 raise
             raise HungUp from error
+        asked.id = answer.id.removeprefix("chatcmpl-")
         return answer.choices[0].message.content or "", answer.usage.prompt_tokens, answer.usage.completion_tokens
 
-    def _chat_stream(self, name: str, question: str, hasty: bool) -> tuple[str, int, int]:
+    def _chat_stream(self, asked: Asked, question: str, hasty: bool) -> tuple[str, int, int]:
         stream = self._openai.chat.completions.create(
-            stream=True, stream_options={"include_usage": True}, **self._chat_request(name, question)
+            stream=True, stream_options={"include_usage": True}, **self._chat_request(asked.deployment, question)
         )
-        return self._events(name, question, stream, hasty, _of_chat)
+        asked.id = stream.response.headers["x-request-id"]
+        return self._events(asked, stream, hasty, _of_chat)
 
     # parts --------------------------------------------------------------------------------------------------------
 
-    def _whole(self, hasty: bool, ask: Callable[[Any], Any]) -> Any:
-        if not hasty:
-            return ask(self._patient)
+    def _whole(self, asked: Asked, hasty: bool, ask: Callable[[Any], Any]) -> Any:
         try:
-            return ask(self._draw.choice(self._hasty))
+            answer = ask(self._draw.choice(self._hasty) if hasty else self._patient)
         except ReadTimeoutError as error:
+            if not hasty:
+                raise
             raise HungUp from error
+        asked.id = _id(answer)
+        return answer
 
     def _events(
-        self, name: str, question: str, events: Any, hasty: bool,
-        read: Callable[[Any], tuple[str, tuple[int, int] | None]],
-    ) -> tuple[str, int, int]:  # fmt: skip
-        expected = self._soak.plan.answers[name, self._soak.plan.questions.index(question)]
+        self, asked: Asked, events: Any, hasty: bool, read: Callable[[Any], tuple[str, tuple[int, int] | None]]
+    ) -> tuple[str, int, int]:
+        expected = self._soak.plan.answers[asked.deployment, asked.question]
         patience = self._draw.randrange(1, expected.output_tokens + 1) if hasty else None
         text, counts = "", None
         for number, event in enumerate(events):
             if number == patience:
                 events.close()
                 if not expected.text.startswith(text):
-                    self._soak.wrong.append(f"{name} {question!r} begins with {text!r}")
+                    self._soak.wrong.append(f"{asked.deployment} question {asked.question} begins with {text!r}")
                 raise HungUp
             more, found = read(event)
             text, counts = text + more, found or counts
@@ -278,6 +286,10 @@ class Client(threading.Thread):
     def _chat_request(self, name: str, question: str) -> dict[str, Any]:
         messages = [{"role": "user", "content": question}]
         return {"model": name, "messages": messages, "temperature": 0, "max_tokens": self._soak.plan.tokens}
+
+
+def _id(answer: dict[str, Any]) -> str:
+    return str(answer["ResponseMetadata"]["RequestId"])
 
 
 def _of_converse(event: dict[str, Any]) -> tuple[str, tuple[int, int] | None]:
@@ -386,29 +398,20 @@ def _wait(holds: Callable[[], bool], seconds: float = float("inf")) -> None:
 def check_usage(soak: Soak, rows: list[UsageRow]) -> list[str]:
     """What is wrong with the bill."""
     faults: list[str] = []
-    by_caller: dict[str, list[UsageRow]] = {}
-    for row in rows:
-        by_caller.setdefault(row.caller, []).append(row)
-    bearer = by_caller.pop("bearer", [])
-    have = Counter((row.deployment, row.input_tokens, row.output_tokens) for row in bearer)
-    want: Counter[tuple[str, int, int]] = Counter()
-    for asked in soak.done:
-        if asked.caller == "bearer":
-            if asked.counts:
-                want[asked.deployment, *asked.counts] += 1
-            continue
-        found = by_caller.pop(asked.caller, [])
-        said = [(row.deployment, row.input_tokens, row.output_tokens) for row in found]
-        if asked.counts and said != [(asked.deployment, *asked.counts)]:
-            faults.append(f"{asked.caller} was told {asked.counts}, its rows say {said}")
-        expected = soak.plan.answers[asked.deployment, asked.question]
-        if len(found) > 1 or any(row.output_tokens > expected.output_tokens for row in found):
-            faults.append(f"{asked.caller}, {asked.outcome}: rows {said}")
-    faults += [f"{count} rows of {key} are missing" for key, count in (want - have).items()]
-    sent = sum(asked.caller == "bearer" for asked in soak.done)
-    if len(bearer) > sent:
-        faults.append(f"openai's clients sent {sent} requests and have {len(bearer)} rows")
-    faults += [f"rows of {caller}, who never asked" for caller in by_caller if caller != "alone"]
+    by_id = {row.request_id: row for row in rows if row.caller != "alone"}
+    if len(by_id) != sum(row.caller != "alone" for row in rows):
+        faults.append("rows without a request id, or several with one")
+    for asked in (asked for asked in soak.done if asked.id):
+        row = by_id.pop(asked.id, None)
+        said = row and (row.deployment, row.input_tokens, row.output_tokens)
+        if asked.counts and said != (asked.deployment, *asked.counts):
+            faults.append(f"{asked.way} {asked.id} was told {asked.counts}, its row says {said}")
+        elif row and row.output_tokens > soak.plan.answers[asked.deployment, asked.question].output_tokens:
+            faults.append(f"{asked.way} {asked.id}, {asked.outcome}: row {said}")
+    unheard = Counter(asked.caller for asked in soak.done if not asked.id)
+    for caller, count in Counter(row.caller for row in by_id.values()).items():
+        if count > unheard[caller]:
+            faults.append(f"{caller} has {count} rows more than answers, and {unheard[caller]} requests without one")
     return faults
 
 
@@ -452,9 +455,7 @@ def report(soak: Soak, left: dict[str, Any], rows: list[UsageRow], seconds: floa
         "seconds": round(seconds, 1),
         "requests_per_second": round(soak.ended / seconds, 1),
         "outcomes": dict(outcomes),
-        "by_way": {
-            way: dict(Counter(asked.outcome for asked in soak.done if asked.way == way)) for way in WAYS
-        },
+        "by_way": {way: dict(Counter(asked.outcome for asked in soak.done if asked.way == way)) for way in WAYS},
         "errors": dict(Counter(f"{a.outcome}: {a.detail[:90]}" for a in soak.done if a.detail).most_common(20)),
         "usage_rows": sum(row.caller != "alone" for row in rows),
         "kills_seconds_down": [round(end - start - SLACK_SECONDS, 1) for start, end in soak.kills],

@@ -20,7 +20,7 @@ class Answer:
     Different threads may advance it, one after the other. However it ends (completion, error, `close`, being dropped),
     ``record`` is given one row of what was produced (none, if nothing was), then ``end`` is called, both once. The row
     of a whole answer is recorded before its completion comes out. ``started`` is when it was asked for
-    (`time.perf_counter`); times count from there.
+    (`time.perf_counter`); times count from there. ``request_id`` goes into the row.
     """
 
     def __init__(
@@ -32,9 +32,10 @@ class Answer:
         started: float,
         record: Callable[[UsageRow], None],
         end: Callable[[], None],
+        request_id: str | None = None,
     ) -> None:
         self._pieces, self._record, self._end = pieces, record, end
-        self._partial = UsageRow(deployment, caller, input_tokens, 0, 0, 0.0, None)
+        self._partial = UsageRow(deployment, caller, input_tokens, 0, 0, 0.0, None, request_id)
         self._started, self._waited = started, time.perf_counter() - started
         self._stepping = threading.Lock()
         self._closing = self._ended = False
@@ -87,7 +88,7 @@ class Answer:
             )
             return piece
         completion = later(piece, self._waited)
-        self._finish(row_of(self._partial.deployment, self._partial.caller, completion))
+        self._finish(row_of(self._partial.deployment, self._partial.caller, completion, self._partial.request_id))
         return completion
 
     def _spent(self) -> UsageRow | None:
@@ -110,7 +111,7 @@ class Answer:
                 self._end()
 
 
-def row_of(deployment: str, caller: str, completion: Completion) -> UsageRow:
+def row_of(deployment: str, caller: str, completion: Completion, request_id: str | None = None) -> UsageRow:
     """The usage of a whole answer."""
     return UsageRow(
         deployment,
@@ -120,6 +121,7 @@ def row_of(deployment: str, caller: str, completion: Completion) -> UsageRow:
         completion.cached_tokens,
         completion.seconds,
         completion.first_token_seconds,
+        request_id,
     )
 
 

@@ -323,22 +323,22 @@ class LocalBackend:
         sampling: Sampling | None = None,
         *,
         caller: str = "local",
+        request_id: str | None = None,
     ) -> Answer:
         """See `Backend`. A record without a system text gets the deployment's own (see `system`).
 
         Times count from this call, so a cold start (base model, adapter, prefix) is in the first token's. ContextError
         for a conversation that leaves no room for an answer; otherwise ``max_tokens`` is cut to what there is. The
         adapter stays in memory until the answer ends, in whatever way (`Answer`): one that is abandoned half-way is
-        on the books with the tokens it took.
+        on the books with the tokens it took, under ``request_id`` if it has one.
         """
         started = time.perf_counter()
         lease = ExitStack()
         target, engine, [request] = self._prepare(lease, deployment, [record], sampling)
         pieces = cast(Generator[Delta | Completion], engine.stream(request))
         count = len(request.prompt)
-        return Answer(
-            pieces, target.name, caller, count, started, lambda row: self.state.usage.record([row]), lease.close
-        )
+        book = self.state.usage.record
+        return Answer(pieces, target.name, caller, count, started, lambda row: book([row]), lease.close, request_id)
 
     def converse_batch(
         self,

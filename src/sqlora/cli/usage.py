@@ -45,8 +45,8 @@ def list_(ctx: click.Context, deployment: str | None, since: str | None, limit: 
         return
     keys = ("at", "deployment", "caller", "input_tokens", "output_tokens", "cached_tokens")
     print_table(
-        [*(key.replace("_", " ") for key in keys), "first token s", "seconds"],
-        [[*(getattr(row, key) for key in keys), row.first_token_seconds, row.seconds] for row in rows],
+        [*(key.replace("_", " ") for key in keys), "first token s", "seconds", "request"],
+        [[*(getattr(row, key) for key in keys), row.first_token_seconds, row.seconds, row.request_id] for row in rows],
     )
 
 

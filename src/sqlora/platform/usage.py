@@ -20,7 +20,8 @@ class UsageRow:
     """One request: tokens counted by the model's own tokenizer, times in seconds.
 
     ``deployment`` is its name ("base" for the untuned model); ``cached_tokens`` of the input were not computed
-    anew. ``id`` and ``at`` are given by `Usage.record`.
+    anew. ``request_id`` is what the server called the request in its answer; one that a command asked in its own
+    process has none. ``id`` and ``at`` are given by `Usage.record`.
     """
 
     deployment: str
@@ -30,6 +31,7 @@ class UsageRow:
     cached_tokens: int
     seconds: float
     first_token_seconds: float | None
+    request_id: str | None = None
     at: str = ""
     id: int = 0
 
@@ -55,14 +57,14 @@ class Usage:
         self._state = state
 
     def record(self, rows: Iterable[UsageRow]) -> None:
-        """Write the rows, all or none; when this returns they are on disk."""
+        """Write the rows, all or none; when this returns they are on disk. A request cannot be written twice."""
         with self._state.transaction():
             for row in rows:
                 self._state.execute(
                     """INSERT INTO usage (at, deployment, caller, input_tokens, output_tokens, cached_tokens, seconds,
-                                          first_token_seconds)
+                                          first_token_seconds, request_id)
                        VALUES (:at, :deployment, :caller, :input_tokens, :output_tokens, :cached_tokens, :seconds,
-                               :first_token_seconds)""",
+                               :first_token_seconds, :request_id)""",
                     {**vars(row), "at": row.at or now()},
                 )
 

@@ -123,13 +123,14 @@ class Answering:
         sampling: Sampling,
         caller: str,
         disconnected: Disconnected | None = None,
+        request_id: str | None = None,
     ) -> AsyncGenerator[Delta | Completion]:
         """Deltas as they come, then the `Completion`; ``name`` as `resolve` gives it.
 
         ConfigError for stop sequences that are too long, BusyError when the queue is full, QuotaExceeded over the
         deployment's minute, ContextError for a conversation that is too long, StoppingError when the server stops.
         Closing it, or a client that has gone, ends the generation: what was produced is on the books and the place in
-        the queue is free.
+        the queue is free. ``request_id`` is what the client will know its answer by.
         """
         sampling = _checked(sampling)
         watch = _Watch(disconnected)
@@ -143,7 +144,7 @@ class Answering:
         except BaseException:
             self._leave(run)
             raise
-        self._start(run, conversation, sampling, caller)
+        self._start(run, conversation, sampling, caller, request_id)
         try:
             while True:
                 piece = await watch.wait(run.pieces.get)
@@ -197,10 +198,12 @@ class Answering:
 
     # one answer -------------------------------------------------------------------------------------------------
 
-    def _start(self, run: _Run, conversation: Mapping[str, Any], sampling: Sampling, caller: str) -> None:
+    def _start(
+        self, run: _Run, conversation: Mapping[str, Any], sampling: Sampling, caller: str, request_id: str | None
+    ) -> None:
         loop = asyncio.get_running_loop()
         self._running.add(run)
-        work = (run, loop, conversation, sampling, caller)
+        work = (run, loop, conversation, sampling, caller, request_id)
         loop.run_in_executor(self._threads, self._produce, *work).add_done_callback(lambda done: self._end(run))
 
     def _produce(
@@ -210,11 +213,12 @@ class Answering:
         conversation: Mapping[str, Any],
         sampling: Sampling,
         caller: str,
+        request_id: str | None,
     ) -> None:
         """In a worker thread: every piece into the buffer, until the answer or the wish for it ends."""
         last: Exception | None = None
         try:
-            pieces = self.backend.converse(run.name, conversation, sampling, caller=caller)
+            pieces = self.backend.converse(run.name, conversation, sampling, caller=caller, request_id=request_id)
             try:
                 while not run.cut.is_set() and (piece := next(pieces, None)) is not None:
                     self._note(run, piece)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -62,6 +63,14 @@ def test_a_row_that_cannot_be_takes_the_others_with_it(state: State) -> None:
     with pytest.raises(Exception, match="CHECK constraint"):
         state.usage.record([*ROWS, UsageRow("retail", "ann", 3, 2, 4, 0.5, 0.1)])
     assert state.usage.list() == []
+
+
+def test_a_request_is_not_billed_twice(state: State) -> None:
+    row = UsageRow("retail", "ann", 3, 2, 1, 0.5, 0.1, "5f0c")
+    state.usage.record([row, replace(row, request_id=None), replace(row, request_id=None)])
+    with pytest.raises(Exception, match="UNIQUE constraint"):
+        state.usage.record([replace(row, caller="bob")])
+    assert [row.request_id for row in state.usage.list()] == [None, None, "5f0c"]
 
 
 _rows = st.lists(

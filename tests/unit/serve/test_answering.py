@@ -262,9 +262,9 @@ def test_what_would_hold_up_or_overflow_the_engine_does_not_get_there(
     asked: list[Sampling] = []
     converse = bench.backend.converse
 
-    def noting(name: str, conversation: Any, sampling: Sampling, *, caller: str) -> Any:
+    def noting(name: str, conversation: Any, sampling: Sampling, **who: Any) -> Any:
         asked.append(sampling)
-        return converse(name, conversation, sampling, caller=caller)
+        return converse(name, conversation, sampling, **who)
 
     monkeypatch.setattr(bench.backend, "converse", noting)
 

@@ -154,7 +154,8 @@ class Runtime:
     ) -> AsyncIterator[Delta | Completion]:
         """The answer's pieces, with the service's names for what can go wrong with it."""
         name = self._resolve(call.params["modelId"])
-        stream = self._answering.stream(name, record, sampling, call.identity.caller, call.disconnected)
+        caller, disconnected = call.identity.caller, call.disconnected
+        stream = self._answering.stream(name, record, sampling, caller, disconnected, call.request_id)
         begun = False
         try:
             async for piece in stream:

@@ -76,8 +76,8 @@ class OpenAIApi:
         answering = self._place.answering
         name = answering.resolve(asked.model)
         chat = Chat(note().request_id, asked)
-        caller = request.state.identity.caller
-        pieces = answering.stream(name, asked.conversation(), asked.sampling(), caller, request.is_disconnected)
+        caller, gone = request.state.identity.caller, request.is_disconnected
+        pieces = answering.stream(name, asked.conversation(), asked.sampling(), caller, gone, chat.id)
         if not asked.stream:
             return JSONResponse(chat.whole(await _last(pieces)))
         pieces = _from(await anext(pieces), pieces)
