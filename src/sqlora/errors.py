@@ -12,11 +12,13 @@
     │   ├── ModelError           a base model or an adapter: not found, wrong hash, wrong shape
     │   ├── ContextError         a conversation longer than the model can read
     │   ├── TrainingError        a run that cannot go on (loss not finite, out of memory)
+    │   ├── AccountError         a cloud account that refuses: no credentials, no permission, a quota
     │   ├── NotFoundError        no such job, model, deployment or dataset
     │   └── ConflictError        the name is taken, or the thing is in use
     └── RetryableError           the same command may succeed later
         ├── BusyError            another process holds the database, the cache or the job
         ├── DownloadError        a fetch that was interrupted
+        ├── ServiceError         a cloud service that throttles, fails or cannot be reached, or credentials that expired
         ├── QueryLimitError      a query over its time, row or memory limit
         └── InterruptedRunError  stopped by the user or a signal; the next run continues
 
@@ -110,6 +112,10 @@ class TrainingError(FinalError):
     """A training run that cannot go on."""
 
 
+class AccountError(FinalError):
+    """A cloud account that refuses: no credentials, no permission, no access to a model, a quota."""
+
+
 class NotFoundError(FinalError):
     """No job, model, deployment or dataset of that id or name."""
 
@@ -124,6 +130,10 @@ class BusyError(RetryableError):
 
 class DownloadError(RetryableError):
     """A fetch that was interrupted; nothing half-written was kept."""
+
+
+class ServiceError(RetryableError):
+    """A cloud service that throttles, fails or cannot be reached, or credentials that have expired."""
 
 
 class QueryLimitError(RetryableError):

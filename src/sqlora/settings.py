@@ -113,7 +113,9 @@ class TrainSection(Section):
     base_model: str = Field(
         default="smollm2-135m", min_length=1, description="a known name, a folder, a .gguf file or a hub id"
     )
-    recipe: str = Field(default="standard", min_length=1, description="hyperparameters by name")
+    recipe: str | None = Field(
+        default=None, min_length=1, description="hyperparameters by name; default: standard, on AWS nova"
+    )
     seed: int = Field(default=0, ge=0, description="seed of the adapter's start and of the order of the data")
 
     @field_validator("base_model", mode="after")
@@ -123,6 +125,11 @@ class TrainSection(Section):
         path = _folder_of(info) / Path(value).expanduser()
         named_as_path = value.startswith((".", "/", "~")) or value.endswith(".gguf")
         return str(path) if named_as_path or ("/" in value and path.is_dir()) else value
+
+    @property
+    def recipe_name(self) -> str:
+        """The recipe, or the backend's own: Nova's rates do not train a small model, nor a small model's Nova."""
+        return self.recipe or ("nova" if self.backend in ("bedrock", "sagemaker") else "standard")
 
     @property
     def overrides(self) -> dict[str, Any]:
@@ -154,7 +161,14 @@ class AwsSection(Section):
 
     region: str = Field(default="us-east-1", min_length=1, description="Nova is customised in us-east-1 only")
     role_arn: str | None = Field(default=None, description="role that Bedrock or SageMaker assumes")
+    import_role_arn: str | None = Field(default=None, description="role that imports a SageMaker model into Bedrock")
     bucket: str | None = Field(default=None, description="S3 bucket of datasets and results")
+    kms_key: str | None = Field(default=None, description="KMS key (ARN) that encrypts what is uploaded and trained")
+    profile: str | None = Field(default=None, description="profile of ~/.aws; default: the environment's credentials")
+    endpoint_url: str | None = Field(default=None, description="another endpoint of all services, as sqlora serve's")
+    model: str = Field(default="amazon.nova-micro-v1:0:128k", description="the Nova model to customise, by its id")
+    instance: str = Field(default="ml.g5.48xlarge", description="instance of a SageMaker training job")
+    confirm_above: float = Field(default=10.0, ge=0, description="dollars from which a bill has to be confirmed")
 
 
 class ServeSection(Section):

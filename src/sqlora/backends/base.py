@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from sqlora.cost.model import Option
 from sqlora.engines.base import Completion, Delta, Sampling
 from sqlora.errors import ConfigError
 from sqlora.platform.deployments import Deployment
 from sqlora.platform.jobs import Job
+from sqlora.platform.models import CustomModel
 from sqlora.train.recipe import Recipe
 
 BASE = "base"  # asked for in place of a deployment: the untuned base model
@@ -81,30 +83,68 @@ class Capabilities:
 
 
 class Backend(Protocol):
-    """Training and serving in one place. Jobs, models and deployments are named by id or name.
+    """Training and serving in one place. Jobs, models and deployments are named by id, name or ARN.
 
-    A deployment called ``base`` is the untuned base model. All methods raise NotFoundError for what is not there.
+    A deployment called ``base`` is the untuned base model. All methods raise NotFoundError for what is not there; those
+    of a cloud raise AccountError when it refuses and ServiceError when trying again later may help.
     """
 
     @property
     def capabilities(self) -> Capabilities:
         """What it can and cannot do."""
 
+    def close(self) -> None:
+        """Let go of files, connections and attached workers."""
+
+    # training -------------------------------------------------------------------------------------------------
+
+    def estimate(self, request: TrainingRequest) -> Option | None:
+        """The bill of the training, before anything is spent; None where nothing is billed."""
+
     def submit_training(self, request: TrainingRequest) -> Job:
         """Begin a training job. ConfigError before anything is spent, ConflictError for a taken name."""
+
+    def matching_job(self, request: TrainingRequest) -> Job | None:
+        """The job that has trained, or may go on to train, exactly what is requested: nothing need be done twice."""
+
+    def jobs(self) -> list[Job]:
+        """All jobs, newest first, as they were last seen; `job` asks how one stands."""
 
     def job(self, id: str) -> Job:
         """How the job stands."""
 
+    def wait(self, id: str, on_progress: Callable[[Job], None] = lambda job: None) -> Job:
+        """Show each change of the job until it has ended, its custom model included."""
+
     def stop(self, id: str) -> Job:
         """Ask a job to stop; it is Stopping until it has. ConflictError when it has ended."""
 
+    def resume(self, id: str, detach: bool = False) -> Job:
+        """Go on with a job that was stopped, has failed or was killed. ConflictError for one that cannot."""
+
+    def delete_job(self, id: str) -> Job:
+        """Forget a job that has ended; the model that it made stays."""
+
+    # models and deployments -----------------------------------------------------------------------------------
+
+    def models(self) -> list[CustomModel]:
+        """All custom models, newest first."""
+
+    def model(self, id: str) -> CustomModel:
+        """One of them."""
+
+    def delete_model(self, id: str) -> None:
+        """Take the model and its weights away; ConflictError while it is deployed."""
+
     def create_deployment(self, model: str, name: str | None = None) -> Deployment:
-        """Make a custom model answerable.
+        """Make a custom model answerable; when this returns, it is.
 
         The same model under the same name again is the existing deployment; another model under a taken name is
         a ConflictError.
         """
+
+    def deployments(self) -> list[Deployment]:
+        """All deployments, newest first, as they were last seen."""
 
     def deployment(self, id: str) -> Deployment:
         """How the deployment stands."""
@@ -112,8 +152,10 @@ class Backend(Protocol):
     def delete_deployment(self, id: str) -> None:
         """Take it away; the model and the usage stay."""
 
-    def delete_model(self, id: str) -> None:
-        """Take the model and its weights away; ConflictError while it is deployed."""
+    # answers --------------------------------------------------------------------------------------------------
+
+    def system(self, deployment: str = BASE) -> str:
+        """The system text to ask with: that of the data the deployment's model was trained on."""
 
     def converse(
         self,

@@ -63,7 +63,7 @@ def command(
 
         request = TrainingRequest(
             find_dataset(project, dataset).id,
-            load_recipe(project.train.recipe, project.train.overrides),
+            load_recipe(project.train.recipe_name, project.train.overrides),
             model_name=name,
             detach=detach,
         )

@@ -21,6 +21,7 @@ class Deployment:
     """``failure_message`` is set when the status is Failed; times are ISO-8601 UTC text.
 
     ``update_model_id`` is the model that the last update was to, ``update_status`` how that went; None before any.
+    One of another ``backend`` than local has an ``arn``.
     """
 
     id: str
@@ -33,6 +34,8 @@ class Deployment:
     description: str | None = None
     update_status: UpdateStatus | None = None
     update_model_id: str | None = None
+    backend: str = "local"
+    arn: str | None = None
 
 
 class Deployments:

@@ -24,7 +24,8 @@ class Job:
 
     ``model_id`` is set when Completed, ``failure_message`` when Failed, ``ended_at`` in every final status.
     ``pid_started`` (Unix seconds) tells the worker from a later process with the same number. ``served``: a client of
-    the server submitted it and the server is not done with it, worker or none.
+    the server submitted it and the server is not done with it, worker or none. ``backend`` trains it; ``arn`` is what
+    the service calls it.
     """
 
     id: str
@@ -45,6 +46,8 @@ class Job:
     pid: int | None = None
     pid_started: float | None = None
     served: bool = False
+    backend: str = "local"
+    arn: str | None = None
 
     @property
     def ended(self) -> bool:

@@ -22,7 +22,7 @@ class CustomModel:
     """An adapter over ``base_model``. ``folder`` is relative to the state folder; losses in nats a token.
 
     An escrow model was trained by a SageMaker job and is only to be imported from; ``failure_message`` is set when
-    the status is Failed.
+    the status is Failed. A model of another ``backend`` than local has an ``arn`` and no folder.
     """
 
     id: str
@@ -36,6 +36,8 @@ class CustomModel:
     origin: ModelOrigin = "trained"
     status: ModelStatus = "Active"
     failure_message: str | None = None
+    backend: str = "local"
+    arn: str | None = None
 
 
 class CustomModels:

@@ -22,6 +22,7 @@ from sqlora.platform.deployments import Deployments
 from sqlora.platform.idempotency import Idempotency
 from sqlora.platform.jobs import Jobs
 from sqlora.platform.keys import Keys
+from sqlora.platform.ledger import Ledger
 from sqlora.platform.models import CustomModels
 from sqlora.platform.tags import Tags
 from sqlora.platform.usage import Usage
@@ -30,7 +31,8 @@ WAIT_SECONDS = 30.0
 
 
 class State:
-    """Repositories over one database file: `jobs`, `models`, `deployments`, `usage`, `tags`, `idempotency`, `keys`.
+    """Repositories over one database file: `jobs`, `models`, `deployments`, `usage`, `tags`, `idempotency`, `keys`,
+    `ledger`.
 
     Opening creates or migrates the file. Raises DatabaseError for a file that is damaged or was written by a newer
     version, BusyError when another process keeps it locked for ``wait`` seconds.
@@ -55,6 +57,7 @@ class State:
         self.tags = Tags(self)
         self.idempotency = Idempotency(self)
         self.keys = Keys(self)
+        self.ledger = Ledger(self)
 
     def _open(self, wait: float) -> None:
         connection = self._connection

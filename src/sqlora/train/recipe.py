@@ -44,6 +44,8 @@ BUILT_IN: dict[str, Recipe] = {
         Recipe(name="demo", learning_rate=3e-3, epochs=4, minutes=7, validate_every=100, validation_examples=32),
         Recipe(name="standard", epochs=3),
         Recipe(name="thorough", epochs=8, minutes=60, validate_every=200, patience=10),
+        # The services' own defaults for Nova; a small model learns nothing at such a rate.
+        Recipe(name="nova", alpha=128.0, learning_rate=1e-5, b_ratio=16.0, warmup_steps=10, epochs=2, batch_size=64),
     )
 }
 
