@@ -12,16 +12,18 @@ could find is None, shown as "not found".
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
-from sqlora.cost.prices import NOT_FOUND, Price, PriceTable, load_prices
+from sqlora.cost.prices import NOT_FOUND, Price, PriceTable, family_of, load_prices
 from sqlora.errors import ConfigError
 
 HOURS_A_MONTH = Decimal(730)  # 8,760 hours of a year / 12, as AWS counts
 OFFICE_HOURS = Decimal(12 * 22)
 THOUSAND = Decimal(1000)
+NOVA_MICRO = "nova-micro"
+TOKENS = "1,000 tokens"
 CENT = Decimal("0.01")
 
 
@@ -134,8 +136,9 @@ def monthly_cost(
     output_tokens: int | Decimal = 60,
     models: int = 1,
     prices: PriceTable | None = None,
+    family: str = NOVA_MICRO,
 ) -> MonthlyCost:
-    """The cost of a month of ``queries`` with so many tokens each, by every option.
+    """The cost of a month of ``queries`` with so many tokens each, by every option; ``family`` as `family_of` has it.
 
     >>> month = monthly_cost(22_000, 800, 60)
     >>> dollars(month.tokens.amount), dollars(month.on_demand.total)
@@ -143,20 +146,24 @@ def monthly_cost(
     """
     table = prices or load_prices()
     workload = Workload(queries, input_tokens, output_tokens, models)
-    on_demand = Option("Bedrock on demand", (_tokens(workload, table), _storage(workload, table)))
+    on_demand = Option("Bedrock on demand", (_tokens(workload, table, family), storage(models, table)))
     hosting = [
         _hosting("hosting on ml.g5.12xlarge, always on", HOURS_A_MONTH, "24 × 7", table),
         _hosting("hosting on ml.g5.12xlarge, office hours", OFFICE_HOURS, "12 h × 22 days", table),
     ]
-    options = (on_demand, *hosting, _provisioned(table))
-    return MonthlyCost(workload, options, tuple(_break_even(option, workload, table) for option in hosting))
+    options = (on_demand, *hosting, _provisioned(table, family))
+    return MonthlyCost(workload, options, tuple(_break_even(option, workload, table, family) for option in hosting))
 
 
-def bedrock_training_cost(tokens: int, epochs: int, prices: PriceTable | None = None) -> Line:
+def bedrock_training_cost(
+    tokens: int, epochs: int, prices: PriceTable | None = None, model_id: str = NOVA_MICRO
+) -> Line:
     """Training as a Bedrock customization job: ``tokens`` of the training data, seen ``epochs`` times."""
     if tokens < 0 or epochs < 1:
         raise ConfigError(f"{tokens} tokens and {epochs} epochs can't be trained", "sqlora cost --help")
-    price = (prices or load_prices())["nova-micro-training"]
+    price = (prices or load_prices()).find(
+        f"{family_of(model_id)}-training", f"training of {model_id}", "1,000 tokens × epoch"
+    )
     amount = None if price.value is None else price.value * tokens * epochs / THOUSAND
     formula = f"{tokens:,} tokens × {epochs} epochs × {_rate(price)}"
     return Line("Bedrock customization", amount, formula, price.note)
@@ -167,18 +174,12 @@ def sagemaker_training_cost(hours: Decimal, prices: PriceTable | None = None) ->
 
     The two differ because SageMaker adds to the price of the machine; AWS's text reckons with the second.
     """
-    if hours < 0:
-        raise ConfigError(f"{hours} hours can't be trained", "sqlora cost --help")
     table = prices or load_prices()
-    billed, machine = table["sagemaker-training-g5-48xlarge"], table["ec2-g5-48xlarge"]
+    machine = hourly("the machine alone, at the EC2 rate", hours, table["ec2-g5-48xlarge"])
+    note = "What AWS's text reckons with; a training job is not billed at this rate."
     return (
-        Line("SageMaker training job", _times(billed, hours), f"{hours} h × {_rate(billed)}", billed.note),
-        Line(
-            "the machine alone, at the EC2 rate",
-            _times(machine, hours),
-            f"{hours} h × {_rate(machine)}",
-            "What AWS's text reckons with; a training job is not billed at this rate.",
-        ),
+        hourly("SageMaker training job", hours, table["sagemaker-training-g5-48xlarge"]),
+        replace(machine, note=note),
     )
 
 
@@ -192,28 +193,44 @@ def dollars(amount: Decimal | None) -> str:
     return f"${amount.quantize(CENT, ROUND_HALF_UP):,f}"
 
 
-def _query(workload: Workload, table: PriceTable) -> Decimal | None:
+def storage(models: int, table: PriceTable) -> Line:
+    """A month of storage of so many custom models."""
+    price = table["custom-model-storage"]
+    return Line("storage of the custom model", _times(price, Decimal(models)), f"{models} × {_rate(price)}", price.note)
+
+
+def hourly(name: str, hours: Decimal | float, price: Price) -> Line:
+    """``hours`` of something paid by the hour; ConfigError when they are no number of hours."""
+    spent = hours if isinstance(hours, Decimal) else Decimal(str(hours))
+    if not spent.is_finite() or spent < 0:
+        raise ConfigError(f"{hours} hours can't be trained", "sqlora cost --help")
+    return Line(name, _times(price, spent), f"{spent.normalize():f} h × {_rate(price)}", price.note)
+
+
+def _token_prices(family: str, table: PriceTable) -> tuple[Price, Price]:
+    """Of a custom model of the family: of its input and of its output."""
+    return (
+        table.find(f"{family}-custom-input", f"custom {family} on demand, input", TOKENS),
+        table.find(f"{family}-custom-output", f"custom {family} on demand, output", TOKENS),
+    )
+
+
+def _query(workload: Workload, table: PriceTable, family: str) -> Decimal | None:
     """Price of one question's tokens."""
-    given, answered = table["nova-micro-custom-input"].value, table["nova-micro-custom-output"].value
+    given, answered = (price.value for price in _token_prices(family, table))
     if given is None or answered is None:
         return None
     return (workload.input_tokens * given + workload.output_tokens * answered) / THOUSAND
 
 
-def _tokens(workload: Workload, table: PriceTable) -> Line:
-    query = _query(workload, table)
-    given, answered = table["nova-micro-custom-input"], table["nova-micro-custom-output"]
+def _tokens(workload: Workload, table: PriceTable, family: str) -> Line:
+    query = _query(workload, table, family)
+    given, answered = _token_prices(family, table)
     formula = (
         f"{workload.queries:,} × ({_number(workload.input_tokens)} tokens in × {_rate(given)} + "
         f"{_number(workload.output_tokens)} out × {_rate(answered)})"
     )
     return Line("tokens", None if query is None else query * workload.queries, formula, given.note)
-
-
-def _storage(workload: Workload, table: PriceTable) -> Line:
-    price = table["custom-model-storage"]
-    return Line("storage of the custom model", _times(price, Decimal(workload.models)),
-                f"{workload.models} × {_rate(price)}")  # fmt: skip
 
 
 def _hosting(name: str, hours: Decimal, when: str, table: PriceTable) -> Option:
@@ -222,19 +239,19 @@ def _hosting(name: str, hours: Decimal, when: str, table: PriceTable) -> Option:
     return Option(name, (line,), "The same for one question a month and for as many as one instance can answer.")
 
 
-def _provisioned(table: PriceTable) -> Option:
-    price = table["nova-micro-provisioned"]
+def _provisioned(table: PriceTable, family: str) -> Option:
+    price = table.find(f"{family}-provisioned", f"{family}, provisioned throughput", "model unit and hour")
     line = Line("one model unit", _times(price, HOURS_A_MONTH), f"{HOURS_A_MONTH} h × {_rate(price)}", price.note)
     return Option("Bedrock provisioned throughput", (line,))
 
 
-def _break_even(hosting: Option, workload: Workload, table: PriceTable) -> BreakEven:
+def _break_even(hosting: Option, workload: Workload, table: PriceTable, family: str) -> BreakEven:
     """Storage is paid on demand only, so it counts in favour of hosting."""
-    query, total = _query(workload, table), hosting.total
-    storage = _storage(workload, table).amount
-    if not query or total is None or storage is None:
+    query, total = _query(workload, table, family), hosting.total
+    stored = storage(workload.models, table).amount
+    if not query or total is None or stored is None:
         return BreakEven(hosting.name, None)
-    return BreakEven(hosting.name, max(0, math.ceil((total - storage) / query)))
+    return BreakEven(hosting.name, max(0, math.ceil((total - stored) / query)))
 
 
 def _times(price: Price, count: Decimal) -> Decimal | None:

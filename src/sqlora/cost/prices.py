@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 import tomllib
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
@@ -53,6 +54,13 @@ class PriceTable:
             raise ConfigError(f"no price named {name!r} in the price table", f"known: {', '.join(self.prices)}")
         return self.prices[name]
 
+    def find(self, name: str, title: str, unit: str) -> Price:
+        """The price, or one without a value: what is not in the table was not found, and is not guessed."""
+        return self.prices.get(name) or Price(
+            name, title, None, unit, self.currency, self.region, self.checked, "not in the price table", NOT_FOUND,
+            f"No price {name} in the table; sqlora cost --refresh asks AWS's price list.",
+        )  # fmt: skip
+
     def warnings(self, today: dt.date) -> list[str]:
         """What to be told before trusting the figures: a table older than six months."""
         if today <= _months_after(self.checked, OLD_AFTER_MONTHS):
@@ -62,6 +70,12 @@ class PriceTable:
             f"the price table is of {self.checked}, {months} months old: compare it with "
             "https://aws.amazon.com/bedrock/pricing/ before relying on it"
         ]
+
+
+def family_of(model_id: str) -> str:
+    """How the table names a model: ``amazon.nova-micro-v1:0:128k``, its profile or its ARN are ``nova-micro``."""
+    found = re.search(r"amazon\.([a-z0-9-]+?)-v\d", model_id)
+    return found[1] if found else model_id
 
 
 def load_prices(path: Path | None = None) -> PriceTable:
