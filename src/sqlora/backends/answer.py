@@ -111,7 +111,9 @@ class Answer:
                 self._end()
 
 
-def row_of(deployment: str, caller: str, completion: Completion, request_id: str | None = None) -> UsageRow:
+def row_of(
+    deployment: str, caller: str, completion: Completion, request_id: str | None = None, backend: str = "local"
+) -> UsageRow:
     """The usage of a whole answer."""
     return UsageRow(
         deployment,
@@ -122,6 +124,7 @@ def row_of(deployment: str, caller: str, completion: Completion, request_id: str
         completion.seconds,
         completion.first_token_seconds,
         request_id,
+        backend=backend,
     )
 
 

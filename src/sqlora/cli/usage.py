@@ -20,7 +20,7 @@ from sqlora.errors import NotFoundError
     }
 )
 def command() -> None:
-    """Tokens used, by deployment, caller and day; nothing is ever removed from it."""
+    """Tokens used, by deployment, caller, day and backend; nothing is ever removed from it."""
 
 
 @verb(
@@ -43,7 +43,7 @@ def list_(ctx: click.Context, deployment: str | None, since: str | None, limit: 
     if as_json:
         print_json([vars(row) for row in rows])
         return
-    keys = ("at", "deployment", "caller", "input_tokens", "output_tokens", "cached_tokens")
+    keys = ("at", "deployment", "backend", "caller", "input_tokens", "output_tokens", "cached_tokens")
     print_table(
         [*(key.replace("_", " ") for key in keys), "first token s", "seconds", "request"],
         [[*(getattr(row, key) for key in keys), row.first_token_seconds, row.seconds, row.request_id] for row in rows],
@@ -61,7 +61,7 @@ def list_(ctx: click.Context, deployment: str | None, since: str | None, limit: 
 )
 @click.argument("deployment", required=False)
 @click.option(
-    "--by", type=click.Choice(["deployment", "caller", "day"]), multiple=True, default=("deployment",),
+    "--by", type=click.Choice(["deployment", "caller", "day", "backend"]), multiple=True, default=("deployment",),
     help="What to sum up by; give it several times.",
 )  # fmt: skip
 @click.option("--since", metavar="DATE", help="From this day or moment on, as in 2026-11-01 (UTC).")

@@ -11,8 +11,10 @@ from sqlora.platform.names import now
 if TYPE_CHECKING:
     from sqlora.platform.state import State
 
-Group = Literal["deployment", "caller", "day"]
-_COLUMNS: dict[Group, str] = {"deployment": "deployment", "caller": "caller", "day": "substr(at, 1, 10)"}
+Group = Literal["deployment", "caller", "day", "backend"]
+_COLUMNS: dict[Group, str] = {
+    "deployment": "deployment", "caller": "caller", "day": "substr(at, 1, 10)", "backend": "backend",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -21,7 +23,8 @@ class UsageRow:
 
     ``deployment`` is its name ("base" for the untuned model); ``cached_tokens`` of the input were not computed
     anew. ``request_id`` is what the server called the request in its answer; one that a command asked in its own
-    process has none. ``id`` and ``at`` are given by `Usage.record`.
+    process has none. ``backend`` is what answered: only a cloud's answers are billed. ``id`` and ``at`` are given by
+    `Usage.record`.
     """
 
     deployment: str
@@ -34,15 +37,18 @@ class UsageRow:
     request_id: str | None = None
     at: str = ""
     id: int = 0
+    backend: str = "local"
 
 
 @dataclass(frozen=True)
 class UsageSummary:
-    """Sums over the requests of one group; a column that was not grouped by is None."""
+    """Sums over the requests of one group, the first at ``first_at``; a column that was not grouped by is None."""
 
     deployment: str | None
     caller: str | None
     day: str | None
+    backend: str | None
+    first_at: str
     requests: int
     input_tokens: int
     output_tokens: int
@@ -62,9 +68,9 @@ class Usage:
             for row in rows:
                 self._state.execute(
                     """INSERT INTO usage (at, deployment, caller, input_tokens, output_tokens, cached_tokens, seconds,
-                                          first_token_seconds, request_id)
+                                          first_token_seconds, request_id, backend)
                        VALUES (:at, :deployment, :caller, :input_tokens, :output_tokens, :cached_tokens, :seconds,
-                               :first_token_seconds, :request_id)""",
+                               :first_token_seconds, :request_id, :backend)""",
                     {**vars(row), "at": row.at or now()},
                 )
 
@@ -77,14 +83,14 @@ class Usage:
         since: str | None = None,
         until: str | None = None,
     ) -> list[UsageSummary]:
-        """Sums by deployment, caller and/or day (UTC), ordered by them; ``()`` sums everything up (at most one row).
+        """Sums by deployment, caller, backend and/or day (UTC), ordered by them; ``()`` sums everything up (at most one row).
 
         ``since`` is included, ``until`` is not; both are ISO-8601 text such as ``2026-11-01``.
         """
         groups = ", ".join(_COLUMNS[group] for group in by)
         selected = ", ".join(f"{_COLUMNS[g] if g in by else 'NULL'} AS {g}" for g in _COLUMNS)
         rows = self._state.rows(
-            f"""SELECT {selected}, count(*) AS requests, sum(input_tokens) AS input_tokens,
+            f"""SELECT {selected}, min(at) AS first_at, count(*) AS requests, sum(input_tokens) AS input_tokens,
                     sum(output_tokens) AS output_tokens, sum(cached_tokens) AS cached_tokens, sum(seconds) AS seconds
                 FROM usage
                 WHERE (:deployment IS NULL OR deployment = :deployment) AND (:caller IS NULL OR caller = :caller)

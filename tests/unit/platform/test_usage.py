@@ -73,6 +73,15 @@ def test_a_request_is_not_billed_twice(state: State) -> None:
     assert [row.request_id for row in state.usage.list()] == [None, None, "5f0c"]
 
 
+def test_what_a_cloud_answered_is_told_apart(state: State) -> None:
+    state.usage.record([*ROWS, replace(ROWS[1], backend="bedrock", at="2026-01-02T00:00:00.000Z")])
+    sums = state.usage.summary(("backend",))
+    assert [(s.backend, s.requests, s.first_at) for s in sums] == [
+        ("bedrock", 1, "2026-01-02T00:00:00.000Z"),
+        ("local", 3, ROWS[0].at),
+    ]
+
+
 _rows = st.lists(
     st.builds(
         UsageRow,
@@ -83,6 +92,7 @@ _rows = st.lists(
         cached_tokens=st.integers(0, 5),
         seconds=st.just(0.5),
         first_token_seconds=st.none(),
+        backend=st.sampled_from(["local", "bedrock"]),
         at=st.sampled_from(["2026-01-01T10:00:00.000Z", "2026-01-02T10:00:00.000Z"]),
     ),
     max_size=12,
@@ -90,7 +100,7 @@ _rows = st.lists(
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30, deadline=None)
-@given(_rows, st.lists(st.sampled_from(["deployment", "caller", "day"]), unique=True))
+@given(_rows, st.lists(st.sampled_from(["deployment", "caller", "day", "backend"]), unique=True))
 def test_sums_add_up_however_they_are_grouped(state: State, rows: list[UsageRow], by: list[Group]) -> None:
     state.execute("DELETE FROM usage")
     state.usage.record(rows)
