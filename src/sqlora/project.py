@@ -24,6 +24,7 @@ from sqlora.errors import ConfigError
 from sqlora.settings import (
     SECTIONS,
     AwsSection,
+    CostSection,
     DatabaseSection,
     DeploySection,
     EvaluateSection,
@@ -155,6 +156,11 @@ class Project:
     def aws(self) -> AwsSection:
         """``[aws]``."""
         return self.settings.aws
+
+    @property
+    def cost(self) -> CostSection:
+        """``[cost]``."""
+        return self.settings.cost
 
     @property
     def serve(self) -> ServeSection:

@@ -5,6 +5,7 @@ The reference page of the docs is made from the descriptions here.
 
 from __future__ import annotations
 
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -171,6 +172,26 @@ class AwsSection(Section):
     confirm_above: float = Field(default=10.0, ge=0, description="dollars from which a bill has to be confirmed")
 
 
+class CostSection(Section):
+    """``[cost]``: what things cost, where it differs from the price table that comes with sqlora."""
+
+    prices: Path | None = Field(default=None, description="a price table whose prices go before sqlora's own")
+    price_per_hour: Decimal | None = Field(
+        default=None, ge=0, allow_inf_nan=False, description="dollars that an hour of this machine costs"
+    )
+
+    @field_validator("prices", mode="after")
+    @classmethod
+    def _from_folder(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+        return None if value is None else _folder_of(info) / value.expanduser()
+
+    @field_validator("price_per_hour", mode="before")
+    @classmethod
+    def _as_written(cls, value: object) -> object:
+        # TOML reads 0.1 as a binary float; its shortest text is what was written.
+        return str(value) if isinstance(value, float) else value
+
+
 class ServeSection(Section):
     """``[serve]``: the server, ``sqlora serve``."""
 
@@ -209,6 +230,7 @@ class Settings(Section):
     deploy: DeploySection = DeploySection()
     evaluate: EvaluateSection = EvaluateSection()
     aws: AwsSection = AwsSection()
+    cost: CostSection = CostSection()
     serve: ServeSection = ServeSection()
 
 
@@ -221,6 +243,7 @@ SECTIONS: dict[str, type[Section]] = {
     "deploy": DeploySection,
     "evaluate": EvaluateSection,
     "aws": AwsSection,
+    "cost": CostSection,
     "serve": ServeSection,
 }
 
