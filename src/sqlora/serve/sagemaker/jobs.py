@@ -17,9 +17,10 @@ from sqlora.serve.aws.call import AwsError, Call
 from sqlora.serve.aws.paging import page
 from sqlora.serve.place import Place
 from sqlora.serve.sagemaker.describe import description, modified_at, summary
-from sqlora.serve.sagemaker.recipe import RECIPE_NAME, NovaRecipe, parse_recipe
+from sqlora.serve.sagemaker.recipe import RECIPE_NAME, local_recipe
 from sqlora.serve.sagemaker.recipe_file import merged, read_recipe
 from sqlora.serve.sagemaker.training_request import TrainingRequest, read_request
+from sqlora.train.nova import MODELS, NovaRecipe, longest_record, parse_recipe
 from sqlora.train.recipe import Recipe
 
 FAILED_RECIPE = Recipe(name=RECIPE_NAME)  # of a job that fails for its recipe and never trains
@@ -110,7 +111,7 @@ class TrainingJobs:
             recipe = parse_recipe(merged(values, asked.values), origin)
             if problem := _misfit(recipe, asked):
                 return FAILED_RECIPE, f"{origin}: {problem}"
-            return recipe.local(), None
+            return local_recipe(recipe), None
         except SqloraError as error:
             return FAILED_RECIPE, error.message
 
@@ -156,12 +157,19 @@ def _request(call: Call, asked: TrainingRequest, recipe: Recipe) -> Customizatio
 
 def _misfit(recipe: NovaRecipe, asked: TrainingRequest) -> str | None:
     """What of the recipe does not go with the job's instances."""
+    model = next(model for model in MODELS.values() if model.path == recipe.run.model_name_or_path)
+    kind, count = asked.instance_type, model.instances.get(asked.instance_type)
+    if count is None:
+        return f"{model.path} trains on {', '.join(model.instances)}, not on {kind}"
+    if count != asked.instances:
+        return f"{model.path} trains on {count} of {kind}, and the job has InstanceCount {asked.instances}"
     if recipe.run.replicas != asked.instances:
         return f"run.replicas = {recipe.run.replicas}: the job has InstanceCount {asked.instances}"
-    if recipe.training_config.max_length > asked.longest:
+    longest = longest_record(kind)
+    if recipe.training_config.max_length > longest:
         return (
             f"training_config.max_length = {recipe.training_config.max_length}: "
-            f"the most on {asked.instance_type} is {asked.longest}"
+            f"the most on {kind} is {longest}"
         )
     return None
 

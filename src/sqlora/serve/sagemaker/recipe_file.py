@@ -16,7 +16,7 @@ import yaml
 
 from sqlora.errors import ConfigError
 from sqlora.platform.objects import Objects
-from sqlora.serve.sagemaker.recipe import leaves
+from sqlora.train.nova import leaves
 
 MOST_BYTES = 64 * 1024  # Nova's recipes have 1 KB
 SDK_PREFIX = "sagemaker_"  # what the SDK adds for its own container: log level, region, program …

@@ -10,18 +10,13 @@ from typing import Any
 from sqlora.errors import ConfigError
 from sqlora.platform.objects import locate
 from sqlora.serve.sagemaker.recipe_file import from_hyperparameters
+from sqlora.train.nova import MODELS
 
-# Where AWS trains Nova Micro with LoRA: instance type → instances, and the longest record in tokens.
-INSTANCES: dict[str, int] = {
-    "ml.g5.12xlarge": 1,
-    "ml.g6.12xlarge": 1,
-    "ml.g5.48xlarge": 1,
-    "ml.g6.48xlarge": 1,
-    "ml.p4d.24xlarge": 2,
-    "ml.p5.48xlarge": 1,
-    "ml.p5en.48xlarge": 1,
+# Where AWS trains Nova with LoRA: instance type → how many; which of them, the recipe's model decides.
+INSTANCES: dict[str, set[int]] = {
+    kind: {model.instances[kind] for model in MODELS.values() if kind in model.instances}
+    for kind in dict.fromkeys(kind for model in MODELS.values() for kind in model.instances)
 }
-LARGE = ("ml.p4d.", "ml.p5.", "ml.p5en.")  # these take records of 32,768 tokens, the others of 8,192
 DEFAULT_RUNTIME, LONGEST_RUNTIME = 24 * 3600, 28 * 24 * 3600  # seconds
 IMAGE = re.compile(r"\d{12}\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com(\.cn)?/nova-fine-tune-repo:SM-TJ-SFT-[\w.-]+")
 CHANNELS = {"train": "train", "validation": "validation", "val": "validation", "recipe": "recipe"}
@@ -43,11 +38,6 @@ class TrainingRequest:
     max_runtime_seconds: int
     values: Mapping[str, Any]
     tags: Mapping[str, str]
-
-    @property
-    def longest(self) -> int:
-        """The largest ``max_length`` on these instances, tokens."""
-        return 32768 if self.instance_type.startswith(LARGE) else 8192
 
 
 def read_request(params: Mapping[str, Any]) -> TrainingRequest:
@@ -153,8 +143,9 @@ def _check_instances(resources: Mapping[str, Any], problems: list[str]) -> None:
     kind, count = resources.get("InstanceType"), resources.get("InstanceCount")
     if kind not in INSTANCES:
         problems.append(f"ResourceConfig.InstanceType {kind}: Nova trains on {', '.join(INSTANCES)}")
-    elif count != INSTANCES[kind]:
-        problems.append(f"ResourceConfig.InstanceCount {count}: Nova trains on {INSTANCES[kind]} of {kind}")
+    elif count not in INSTANCES[kind]:
+        allowed = " or ".join(map(str, sorted(INSTANCES[kind])))
+        problems.append(f"ResourceConfig.InstanceCount {count}: Nova trains on {allowed} of {kind}")
 
 
 def _records(uri: str) -> str:

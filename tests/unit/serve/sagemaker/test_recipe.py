@@ -8,15 +8,16 @@ import pytest
 import yaml
 
 from sqlora.errors import ConfigError, NotFoundError
-from sqlora.serve.sagemaker.recipe import NovaRecipe, leaves, parse_recipe
+from sqlora.serve.sagemaker.recipe import local_recipe
 from sqlora.serve.sagemaker.recipe_file import MOST_BYTES, from_hyperparameters, merged, read_recipe
+from sqlora.train.nova import NovaRecipe, leaves, parse_recipe
 from sqlora.train.recipe import Recipe
 from tests.unit.platform.memory_objects import MemoryObjects
 from tests.wire.notebooks import RECIPE
 
 
 def of(**training_config: Any) -> Recipe:
-    return parse_recipe({"training_config": training_config}, "recipe.yaml").local()
+    return local_recipe(parse_recipe({"training_config": training_config}, "recipe.yaml"))
 
 
 def mistakes(values: Any) -> str:
@@ -26,7 +27,7 @@ def mistakes(values: Any) -> str:
 
 
 def test_awss_recipe_trains_with_the_local_recipes_own_values() -> None:
-    recipe = parse_recipe(RECIPE, "recipe.yaml").local()
+    recipe = local_recipe(parse_recipe(RECIPE, "recipe.yaml"))
     own = Recipe()
     for name in ("rank", "alpha", "learning_rate", "b_ratio", "batch_size", "weight_decay"):
         assert getattr(recipe, name) == pytest.approx(getattr(own, name)), name
