@@ -33,6 +33,7 @@ from sqlora.settings import (
     Settings,
     SourceSection,
     TrainSection,
+    VllmSection,
 )
 
 if TYPE_CHECKING:
@@ -156,6 +157,11 @@ class Project:
     def aws(self) -> AwsSection:
         """``[aws]``."""
         return self.settings.aws
+
+    @property
+    def vllm(self) -> VllmSection:
+        """``[vllm]``."""
+        return self.settings.vllm
 
     @property
     def cost(self) -> CostSection:

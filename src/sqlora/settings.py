@@ -8,6 +8,7 @@ from __future__ import annotations
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import (
     BaseModel,
@@ -172,6 +173,43 @@ class AwsSection(Section):
     confirm_above: float = Field(default=10.0, ge=0, description="dollars from which a bill has to be confirmed")
 
 
+class VllmSection(Section):
+    """``[vllm]``: the vLLM server or fleet that custom models can be deployed on. Its key is in ``VLLM_API_KEY``."""
+
+    url: str = Field(default="http://127.0.0.1:8000", description="where the server answers, without /v1")
+    model: str | None = Field(
+        default=None, min_length=1, description="the base model's name there; default: the name it has here"
+    )
+    folder: Path | None = Field(
+        default=None, description="adapters are copied into it; default: the server reads this project's own files"
+    )
+    server_folder: str | None = Field(
+        default=None, min_length=1, description="the same folder as the server sees it; default: as here"
+    )
+    resolver: bool = Field(default=False, description="servers find adapters in the folder by themselves, by name")
+
+    @field_validator("url", mode="after")
+    @classmethod
+    def _is_url(cls, value: str) -> str:
+        found = urlsplit(value)
+        if found.scheme not in ("http", "https") or not found.hostname:
+            raise ValueError("must be an http:// or https:// address")
+        if found.username or found.password:
+            raise ValueError("has a password in it; the server's key goes into the environment, as VLLM_API_KEY")
+        return value.rstrip("/").removesuffix("/v1")
+
+    @field_validator("folder", mode="after")
+    @classmethod
+    def _from_folder(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+        return None if value is None else _folder_of(info) / value.expanduser()
+
+    @model_validator(mode="after")
+    def _has_folder(self) -> VllmSection:
+        if self.folder is None and (self.server_folder is not None or self.resolver):
+            raise ValueError("server_folder and resolver need a folder that the server sees too")
+        return self
+
+
 class CostSection(Section):
     """``[cost]``: what things cost, where it differs from the price table that comes with sqlora."""
 
@@ -230,6 +268,7 @@ class Settings(Section):
     deploy: DeploySection = DeploySection()
     evaluate: EvaluateSection = EvaluateSection()
     aws: AwsSection = AwsSection()
+    vllm: VllmSection = VllmSection()
     cost: CostSection = CostSection()
     serve: ServeSection = ServeSection()
 
@@ -243,6 +282,7 @@ SECTIONS: dict[str, type[Section]] = {
     "deploy": DeploySection,
     "evaluate": EvaluateSection,
     "aws": AwsSection,
+    "vllm": VllmSection,
     "cost": CostSection,
     "serve": ServeSection,
 }
