@@ -37,6 +37,12 @@ class Account:
                 self._clients[service] = self._make(service)
             return self._clients[service]
 
+    def close(self) -> None:
+        """Let go of the connections; a client that is asked for later is a new one."""
+        with self._making:
+            while self._clients:
+                self._clients.popitem()[1].close()
+
     def _make(self, service: str) -> Any:
         from botocore.config import Config
 

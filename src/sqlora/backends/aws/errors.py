@@ -18,6 +18,7 @@ from sqlora.errors import (
 
 SIGN_IN = "sign in again (aws sso login, or new keys), then run the same command; it goes on where it was"
 _EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"}
+_EXPIRED_HERE = {"TokenRetrievalError", "SSOError", "SSOTokenLoadError", "UnauthorizedSSOTokenError"}  # botocore's own
 _UNKNOWN = {"UnrecognizedClientException", "InvalidClientTokenId", "InvalidAccessKeyId", "SignatureDoesNotMatch",
             "InvalidSignatureException", "AuthFailure"}  # fmt: skip
 _DENIED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "NotAuthorized", "AllAccessDisabled"}
@@ -28,7 +29,8 @@ _CONFLICT = {"ConflictException", "ResourceInUse", "ResourceInUseException", "En
 _QUOTA = {"ServiceQuotaExceededException", "ResourceLimitExceeded", "LimitExceeded", "TooManyTagsException",
           "QuotaExceededException"}  # fmt: skip
 _LATER = {"ThrottlingException", "Throttling", "TooManyRequestsException", "RequestLimitExceeded", "SlowDown",
-          "ModelNotReadyException", "ModelTimeoutException", "ServiceUnavailable", "ServiceUnavailableException",
+          "ModelNotReadyException", "ModelTimeoutException", "ModelErrorException",
+          "ModelStreamErrorException", "ServiceUnavailable", "ServiceUnavailableException",
           "InternalServerException", "InternalFailure", "InternalError", "RequestTimeout", "503", "500"}  # fmt: skip
 
 
@@ -49,7 +51,14 @@ def aws_errors(doing: str, next_step: str | None = None) -> Iterator[None]:
 def code(error: BaseException) -> str:
     """AWS's name of the error; empty for one that is not AWS's."""
     response: dict[str, Any] = getattr(error, "response", None) or {}
-    return str(response.get("Error", {}).get("Code", ""))
+    name = str(response.get("Error", {}).get("Code", ""))
+    return name[:1].upper() + name[1:]  # an event stream spells it throttlingException
+
+
+def is_expired(error: BaseException) -> bool:
+    """Whether it was raised because the credentials have expired: waiting does not help, signing in does."""
+    cause = error.__cause__ or error
+    return code(cause) in _EXPIRED or type(cause).__name__ in _EXPIRED_HERE
 
 
 def is_missing(error: BaseException) -> bool:
