@@ -143,10 +143,13 @@ def test_a_recipe_with_mistakes_fails_the_job_and_nothing_is_trained(shop: Works
     [
         (b"run: {replicas: 2}", {}, "run.replicas = 2: the job has InstanceCount 1"),
         (b"training_config: {max_length: 16384}", {}, "the most on ml.g5.48xlarge is 8192"),
-        (b"run: {model_name_or_path: nova-pro/prod}", {}, "nova-pro/prod trains on ml.p4d.24xlarge"),
+        (b"run: {}", {"HyperParameters": {"base_model": "nova-pro/prod"}}, "nova-pro/prod trains on ml.p4d.24xlarge"),
         (
-            b"run: {model_name_or_path: nova-lite/prod, replicas: 2}",
-            {"ResourceConfig": {"InstanceType": "ml.p4d.24xlarge", "InstanceCount": 2, "VolumeSizeInGB": 30}},
+            b"run: {replicas: 2}",
+            {
+                "HyperParameters": {"base_model": "nova-lite/prod"},
+                "ResourceConfig": {"InstanceType": "ml.p4d.24xlarge", "InstanceCount": 2, "VolumeSizeInGB": 30},
+            },
             "nova-lite/prod trains on 4 of ml.p4d.24xlarge, and the job has InstanceCount 2",
         ),
         (b"run: [", {}, "line 1 is not YAML"),
