@@ -13,13 +13,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from sqlora.backends.aws.storage import PREFIX
+from sqlora.train.nova import IMAGE_ACCOUNTS, IMAGE_NAME
+
 Document = dict[str, Any]
 Statement = dict[str, Any]
 Purpose = Literal["customization", "import", "training"]
 
-# Where the containers come from: Nova's image, and AWS's deep learning containers for open models (us-east-1).
-NOVA_REPOSITORY = "708977205387:repository/nova-fine-tune-repo"
-CONTAINER_REPOSITORIES = "763104351884:repository/*"
+CONTAINER_ACCOUNT = "763104351884"  # AWS's deep learning containers, in which open models are trained
 LOG_GROUP = "/aws/sagemaker/TrainingJobs"
 METRICS = "/aws/sagemaker/TrainingJobs"
 
@@ -54,8 +55,13 @@ class Scope:
 
     @property
     def bucket_arn(self) -> str:
-        """The bucket itself; what is in it has ``/*`` after."""
+        """The bucket itself."""
         return self.arn(f"s3:::{self.bucket}")
+
+    @property
+    def data(self) -> str:
+        """What sqlora keeps in the bucket; a bucket of the user's may hold other things."""
+        return f"{self.bucket_arn}/{PREFIX}/*"
 
     @property
     def escrow(self) -> str:
@@ -85,31 +91,32 @@ def trust(purpose: Purpose, scope: Scope) -> Document:
 def permissions(purpose: Purpose, scope: Scope) -> Document:
     """What the role of a purpose may do."""
     if purpose == "import":
-        return _document(*_read(scope, "Weights", scope.escrow), *_key(scope, SERVICES[purpose], model=True))
-    data = [*_read(scope, "Data", scope.bucket_arn, own=True), _write(scope)]
+        weights = _read("Weights", scope.escrow, f"{scope.escrow}/*")
+        return _document(*weights, *_key(scope, SERVICES[purpose], model=True))
+    # The name of a bucket can be taken by somebody else once it is free: ours has to be in our account.
+    ours = {"Condition": {"StringEquals": {"aws:ResourceAccount": scope.account}}}
+    data = [
+        {**statement, **ours}
+        for statement in (
+            *_read("Data", scope.bucket_arn, scope.data),
+            _allow("WriteResults", ["s3:PutObject"], [scope.data]),
+        )
+    ]
     if purpose == "customization":
         return _document(*data, *_key(scope, SERVICES[purpose], model=True))
     return _document(*data, *_training(scope), *_key(scope, SERVICES[purpose]))
 
 
-def _read(scope: Scope, sid: str, bucket: str, own: bool = False) -> list[Statement]:
-    # The name of a bucket can be taken by somebody else once it is free: ours has to be in our account.
-    condition = {"Condition": {"StringEquals": {"aws:ResourceAccount": scope.account}}} if own else {}
-    return [
-        {**_allow(f"List{sid}", ["s3:ListBucket"], [bucket]), **condition},
-        {**_allow(f"Read{sid}", ["s3:GetObject"], [f"{bucket}/*"]), **condition},
-    ]
-
-
-def _write(scope: Scope) -> Statement:
-    condition = {"StringEquals": {"aws:ResourceAccount": scope.account}}
-    return {**_allow("WriteResults", ["s3:PutObject"], [f"{scope.bucket_arn}/*"]), "Condition": condition}
+def _read(sid: str, bucket: str, objects: str) -> list[Statement]:
+    return [_allow(f"List{sid}", ["s3:ListBucket"], [bucket]), _allow(f"Read{sid}", ["s3:GetObject"], [objects])]
 
 
 def _training(scope: Scope) -> list[Statement]:
     """Beyond the data, a SageMaker job fetches its container, and writes logs, metrics and Nova's weights."""
     group = scope.arn(f"logs:{{region}}:{{account}}:log-group:{LOG_GROUP}")
-    images = [scope.arn(f"ecr:{{region}}:{name}") for name in (NOVA_REPOSITORY, CONTAINER_REPOSITORIES)]
+    images = [scope.arn(f"ecr:{{region}}:{CONTAINER_ACCOUNT}:repository/*")]
+    if nova := IMAGE_ACCOUNTS.get(scope.region):
+        images.append(scope.arn(f"ecr:{{region}}:{nova}:repository/{IMAGE_NAME.partition(':')[0]}"))
     fetch = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
     return [
         _allow("KeepWeights", ["s3:GetObject", "s3:PutObject"], [f"{scope.escrow}/*"]),
@@ -183,10 +190,10 @@ def _training_calls(scope: Scope, models: str) -> list[Statement]:
 
 
 def _storage_calls(scope: Scope) -> list[Statement]:
-    inside = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"]
+    inside = ["s3:GetObject", "s3:PutObject", "s3:PutObjectTagging", "s3:DeleteObject", "s3:AbortMultipartUpload"]
     found = [
-        _allow("KeepData", inside, [f"{scope.bucket_arn}/*"]),
-        _allow("LookAtBucket", ["s3:ListBucket", "s3:GetBucketLocation"], [scope.bucket_arn]),
+        _allow("KeepData", inside, [scope.data]),
+        _allow("LookAtBucket", ["s3:ListBucket", "s3:ListBucketMultipartUploads"], [scope.bucket_arn]),
     ]
     if scope.kms_key is not None:
         use = _allow("UseKey", ["kms:Decrypt", "kms:GenerateDataKey"], [scope.kms_key])
