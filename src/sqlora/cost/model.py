@@ -199,12 +199,13 @@ def storage(models: int, table: PriceTable) -> Line:
     return Line("storage of the custom model", _times(price, Decimal(models)), f"{models} × {_rate(price)}", price.note)
 
 
-def hourly(name: str, hours: Decimal | float, price: Price) -> Line:
-    """``hours`` of something paid by the hour; ConfigError when they are no number of hours."""
+def hourly(name: str, hours: Decimal | float, price: Price, count: int = 1) -> Line:
+    """``hours`` of ``count`` things paid by the hour; ConfigError when they are no number of hours."""
     spent = hours if isinstance(hours, Decimal) else Decimal(str(hours))
     if not spent.is_finite() or spent < 0:
-        raise ConfigError(f"{hours} hours can't be trained", "sqlora cost --help")
-    return Line(name, _times(price, spent), f"{spent.normalize():f} h × {_rate(price)}", price.note)
+        raise ConfigError(f"{hours} is no number of hours", "sqlora cost --help")
+    formula = f"{spent.normalize():f} h × {_rate(price)}"
+    return Line(name, _times(price, spent * count), formula if count == 1 else f"{count} × {formula}", price.note)
 
 
 def _token_prices(family: str, table: PriceTable) -> tuple[Price, Price]:

@@ -1,11 +1,16 @@
-"""prices.toml → `PriceTable`: every price with its unit, date, source and certainty."""
+"""prices.toml → `PriceTable`: every price with its unit, date, source and certainty.
+
+The table that comes with sqlora is what was known when it was written. ``sqlora cost --refresh`` puts a newer one into
+the user's cache (`sqlora.cost.refresh`), and a table of one's own goes before both, price by price. Whoever shows a
+figure also shows the `PriceTable.origin`.
+"""
 
 from __future__ import annotations
 
 import datetime as dt
 import re
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 from functools import cache
 from importlib import resources
@@ -13,16 +18,23 @@ from pathlib import Path
 from typing import Any
 
 from sqlora.errors import ConfigError
+from sqlora.project import cache_folder
 
+CURRENCY = "USD"
 NOT_FOUND = "not found"
+OWN = "sqlora/cost/prices.toml"
 OLD_AFTER_MONTHS = 6
 _DETAILS = ("title", "unit", "date", "source", "certainty")
+_LISTED = ("service", "usage_type", "operation")
 _CERTAINTIES = ("certain", "likely", NOT_FOUND)
 
 
 @dataclass(frozen=True)
 class Price:
-    """``value`` in ``currency`` for one ``unit``; None when the price could not be found, and ``note`` says more."""
+    """``value`` in ``currency`` for one ``unit``; None when the price could not be found, and ``note`` says more.
+
+    ``service``, ``usage_type`` and ``operation`` are its names in AWS's price list, empty where they are not known.
+    """
 
     name: str
     title: str
@@ -34,6 +46,9 @@ class Price:
     source: str
     certainty: str
     note: str = ""
+    service: str = ""
+    usage_type: str = ""
+    operation: str = ""
 
     def __str__(self) -> str:
         value = NOT_FOUND if self.value is None else f"{self.value.normalize():f} {self.currency}"
@@ -42,12 +57,13 @@ class Price:
 
 @dataclass(frozen=True)
 class PriceTable:
-    """All prices; ``checked`` is the day they were last gone through."""
+    """All prices; ``checked`` is the day they were last gone through, ``origin`` the file or files they are from."""
 
     prices: dict[str, Price]
     checked: dt.date
     currency: str
     region: str
+    origin: str = OWN
 
     def __getitem__(self, name: str) -> Price:
         if name not in self.prices:
@@ -60,6 +76,16 @@ class PriceTable:
             name, title, None, unit, self.currency, self.region, self.checked, "not in the price table", NOT_FOUND,
             f"No price {name} in the table; sqlora cost --refresh asks AWS's price list.",
         )  # fmt: skip
+
+    def over(self, base: PriceTable) -> PriceTable:
+        """These prices, and those of ``base`` that are not among them."""
+        whole = set(base.prices) <= set(self.prices)
+        return replace(
+            self,
+            prices=base.prices | self.prices,
+            checked=self.checked if whole else min(self.checked, base.checked),
+            origin=self.origin if whole else f"{self.origin} over {base.origin}",
+        )
 
     def warnings(self, today: dt.date) -> list[str]:
         """What to be told before trusting the figures: a table older than six months."""
@@ -78,15 +104,53 @@ def family_of(model_id: str) -> str:
     return found[1] if found else model_id
 
 
+def this_machine(price_per_hour: Decimal) -> Price:
+    """What its owner says that an hour of this machine costs: electricity, wear, or a cloud's rent of it."""
+    if not price_per_hour.is_finite() or price_per_hour < 0:
+        raise ConfigError(f"{price_per_hour} is no price of an hour", "sqlora cost --help")
+    name, today = "this machine", dt.date.today()
+    return Price(name, name, price_per_hour, "hour", CURRENCY, "here", today, "its owner", "certain")
+
+
 def load_prices(path: Path | None = None) -> PriceTable:
-    """The table that comes with sqlora, or another of the same form; ConfigError lists all that is wrong with it."""
-    if path is None:
-        return _own()
+    """sqlora's own table, or the refreshed one if that is newer; over it, price by price, the table in ``path``.
+
+    ConfigError lists all that is wrong with a table.
+    """
+    refreshed = newest_refreshed()
+    table = _own() if refreshed is None else _file(refreshed)
+    if table.checked < _own().checked:
+        table = _own()
+    return table if path is None else _file(path).over(table)
+
+
+def own_prices() -> PriceTable:
+    """The table that comes with sqlora, whatever else there is."""
+    return _own()
+
+
+def refreshed_folder() -> Path:
+    """Where refreshed tables are kept, each under its day."""
+    return cache_folder() / "prices"
+
+
+def newest_refreshed() -> Path | None:
+    """The last of the refreshed tables."""
+    return max(refreshed_folder().glob("[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9].toml"), default=None)
+
+
+def _file(path: Path) -> PriceTable:
     try:
         text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"the price table {path} can't be read: {error.strerror}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise ConfigError(f"the price table {path} can't be read: {reason}", _mend(path)) from None
     return read_prices(text, str(path))
+
+
+def _mend(path: Path | str) -> str:
+    ours = Path(path).parent == refreshed_folder()
+    return f"delete {path}, or sqlora cost --refresh" if ours else "correct the price table"
 
 
 def read_prices(text: str, origin: str) -> PriceTable:
@@ -94,25 +158,30 @@ def read_prices(text: str, origin: str) -> PriceTable:
     try:
         raw = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{origin}: {error}") from None
+        raise ConfigError(f"{origin}: {error}", _mend(origin)) from None
     problems = [f"{key}: is missing" for key in ("checked", "currency", "region") if key not in raw]
     if "checked" in raw and not isinstance(raw["checked"], dt.date):
         problems.append(f"checked = {raw['checked']!r}: write a date, 2026-11-23")
+    if raw.get("currency", CURRENCY) != CURRENCY:
+        problems.append(f"currency = {raw['currency']!r}: sqlora reckons in {CURRENCY}; convert the prices")
+    listed = raw.get("prices", {})
+    if not isinstance(listed, dict) or not all(isinstance(fields, dict) for fields in listed.values()):
+        listed, problems = {}, [*problems, "prices: each is a table, [prices.name]"]
     prices: dict[str, Price] = {}
-    for name, fields in raw.get("prices", {}).items():
+    for name, fields in listed.items():
         wrong = _problems(fields)
         problems += [f"prices.{name}.{problem}" for problem in wrong]
         if not wrong and not problems:
             prices[name] = _price(name, fields, raw)
     if problems:
-        raise ConfigError(f"{origin}:\n  " + "\n  ".join(problems), "correct the price table")
-    return PriceTable(prices, raw["checked"], raw["currency"], raw["region"])
+        raise ConfigError(f"{origin}:\n  " + "\n  ".join(problems), _mend(origin))
+    return PriceTable(prices, raw["checked"], raw["currency"], raw["region"], origin)
 
 
 @cache
 def _own() -> PriceTable:
     file = resources.files("sqlora.cost") / "prices.toml"
-    return read_prices(file.read_text(encoding="utf-8"), "sqlora/cost/prices.toml")
+    return read_prices(file.read_text(encoding="utf-8"), OWN)
 
 
 def _problems(fields: dict[str, Any]) -> list[str]:
@@ -124,6 +193,8 @@ def _problems(fields: dict[str, Any]) -> list[str]:
         problems.append(f"value: a price without a value has certainty {NOT_FOUND!r}, and only such a price")
     if value is not None and not _is_amount(value):
         problems.append(f'value = {value!r}: write the amount as a string of digits, "0.035"')
+    if fields.get("currency", CURRENCY) != CURRENCY:
+        problems.append(f"currency = {fields['currency']!r}: sqlora reckons in {CURRENCY}")
     if "date" in fields and not isinstance(fields["date"], dt.date):
         problems.append(f"date = {fields['date']!r}: write a date, 2026-11-23")
     return problems
@@ -153,6 +224,7 @@ def _price(name: str, fields: dict[str, Any], table: dict[str, Any]) -> Price:
         source=fields["source"],
         certainty=fields["certainty"],
         note=fields.get("note", ""),
+        **{key: str(fields.get(key, "")) for key in _LISTED},
     )
 
 

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from sqlora.cost.model import Line, Option, bedrock_training_cost, dollars, hourly, monthly_cost, storage
-from sqlora.cost.prices import Price, PriceTable, family_of, load_prices
-from sqlora.errors import ConfigError, DatasetError
+from sqlora.cost.prices import Price, PriceTable, family_of, load_prices, this_machine
+from sqlora.errors import DatasetError
 from sqlora.prompting import read_turns
 
 # Of SQL and schema text. Nova's tokenizer is not public, and Bedrock's CountTokens is not offered for it.
@@ -39,14 +39,18 @@ def bedrock_training(tokens: int, epochs: int, model_id: str, prices: PriceTable
 
 
 def sagemaker_training(
-    hours: Decimal | float, instance: str, prices: PriceTable | None = None, model_id: str | None = None
+    hours: Decimal | float,
+    instance: str,
+    prices: PriceTable | None = None,
+    model_id: str | None = None,
+    instances: int = 1,
 ) -> Option:
-    """A SageMaker training job: billable ``hours`` on one ``instance`` ("ml.g5.48xlarge").
+    """A SageMaker training job: billable ``hours`` on each of ``instances`` of type ``instance`` ("ml.g5.48xlarge").
 
     ``model_id``: the Nova model that Bedrock will store. Without, an open model, whose adapter comes back.
     """
     table = prices or load_prices()
-    line = hourly("SageMaker training job", hours, _instance(instance, table))
+    line = hourly("SageMaker training job", hours, _instance(instance, table), instances)
     if model_id is None:
         return Option("SageMaker training", (line,))
     return Option("SageMaker training", (line, _first_month(table)), _then(model_id, table))
@@ -54,11 +58,7 @@ def sagemaker_training(
 
 def local_training(hours: Decimal | float, price_per_hour: Decimal) -> Option:
     """The same training on this machine, for what an hour of it costs its owner."""
-    if not price_per_hour.is_finite() or price_per_hour < 0:
-        raise ConfigError(f"{price_per_hour} is no price of an hour", "sqlora cost --help")
-    spent = _hours(hours)
-    formula = f"{spent.normalize():f} h × ${price_per_hour.normalize():f} per hour"
-    return Option("local training", (Line("this machine", spent * price_per_hour, formula),))
+    return Option("local training", (hourly("this machine", hours, this_machine(price_per_hour)),))
 
 
 def count_tokens_estimate(records: Path | Iterable[Mapping[str, Any]]) -> int:
@@ -111,7 +111,3 @@ def _instance(instance: str, table: PriceTable) -> Price:
     """ml.g5.48xlarge is sagemaker-training-g5-48xlarge in the table."""
     name = f"sagemaker-training-{instance.removeprefix('ml.').replace('.', '-')}"
     return table.find(name, f"SageMaker training on {instance}", "hour")
-
-
-def _hours(hours: Decimal | float) -> Decimal:
-    return hours if isinstance(hours, Decimal) else Decimal(str(hours))

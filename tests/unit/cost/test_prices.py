@@ -84,3 +84,34 @@ def test_a_value_is_an_amount(value: str) -> None:
 def test_a_table_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="can't be read"):
         load_prices(tmp_path / "none.toml")
+
+
+def test_a_table_of_ones_own_goes_before_price_by_price(tmp_path: Path) -> None:
+    file = tmp_path / "own.toml"
+    file.write_text(GOOD.replace("[prices.hour]", "[prices.custom-model-storage]"))
+    table = load_prices(file)
+    assert table["custom-model-storage"].value == Decimal("0.1")
+    assert table["nova-micro-custom-input"] == load_prices()["nova-micro-custom-input"]
+    assert table.origin == f"{file} over sqlora/cost/prices.toml"
+    assert table.checked == dt.date(2026, 1, 31), "as old as the older of the two"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "why"),
+    [
+        (GOOD.replace('"USD"', '"EUR"'), "currency = 'EUR'"),
+        (GOOD + 'currency = "EUR"\n', "currency = 'EUR'"),
+        ('checked = 2026-01-31\ncurrency = "USD"\nregion = "x"\nprices = 3\n', "each is a table"),
+        ('checked = 2026-01-31\ncurrency = "USD"\nregion = "x"\nprices.hour = 3\n', "each is a table"),
+        ("checked = ", "own.toml"),
+    ],
+)
+def test_a_table_that_cannot_be_reckoned_with(wrong: str, why: str) -> None:
+    with pytest.raises(ConfigError, match=why):
+        read_prices(wrong, "own.toml")
+
+
+def test_a_table_that_is_no_text(tmp_path: Path) -> None:
+    (tmp_path / "own.toml").write_bytes(b"\xff\xfe")
+    with pytest.raises(ConfigError, match="not UTF-8"):
+        load_prices(tmp_path / "own.toml")

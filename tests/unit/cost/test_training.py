@@ -35,6 +35,8 @@ def test_a_sagemaker_job_is_billed_by_the_hour_of_its_instance() -> None:
     assert sagemaker_training(Decimal("0.5"), "ml.g5.48xlarge").total == Decimal("10.18")
     with_nova = sagemaker_training(4, "ml.g5.48xlarge", model_id=MICRO)
     assert with_nova.total == Decimal("83.39")
+    two = sagemaker_training(1, "ml.g5.12xlarge", instances=2)
+    assert (two.total, two.lines[0].formula) == (Decimal("14.18"), "2 × 1 h × $7.09 per hour")
 
 
 def test_an_hour_of_this_machine_costs_what_its_owner_says() -> None:
@@ -80,7 +82,7 @@ def test_what_cannot_be_trained_has_no_bill(tokens: int, epochs: int) -> None:
 
 @pytest.mark.parametrize("hours", [-1, float("nan"), float("inf")])
 def test_hours_are_a_number(hours: float) -> None:
-    with pytest.raises(ConfigError, match="can't be trained"):
+    with pytest.raises(ConfigError, match="no number of hours"):
         sagemaker_training(hours, "ml.g5.48xlarge")
 
 
