@@ -85,9 +85,7 @@ class Answers:
         finally:
             pool.shutdown(cancel_futures=True)
 
-    def _answer(
-        self, asked: Asked, record: Mapping[str, Any], sampling: Sampling | None, caller: str
-    ) -> Completion:
+    def _answer(self, asked: Asked, record: Mapping[str, Any], sampling: Sampling | None, caller: str) -> Completion:
         for number in range(TRIES):
             try:
                 *_, last = self.converse(asked, record, sampling, caller)
@@ -168,5 +166,3 @@ def _events(stream: Any, doing: str) -> Iterator[Mapping[str, Any]]:
             except HTTPError as error:
                 raise ServiceError(f"cannot {doing}: the connection broke ({error})", "try again") from error
         yield event
-
-

@@ -259,7 +259,7 @@ class AwsBackend(ABC):
             with suppress(ConflictError):  # it has ended meanwhile
                 self.stop(row.id)
             self.wait(row.id)
-        self.state.ledger.deleted(row.id)
+        self.site.forget(row)
 
     def _remove_model(self, row: Resource) -> None:
         if row.status == "planned" and row.parent_id:

@@ -59,8 +59,10 @@ class Deployments:
         chosen = check_name("deployment", name or self._site.project.deploy.name or made_of.name)
         row = self._site.ledger.find("deployment", chosen) or self._plan(chosen, made_of)
         self._require_same(row, made_of)
-        if row.arn is None:
-            row = self._submit(row, made_of)
+        with self._site.alone(row) as row:
+            self._require_same(row, made_of)
+            if row.arn is None:
+                row = self._submit(row, made_of)
         return self.of(self._until_active(row))
 
     def _plan(self, name: str, model: Resource) -> Resource:
@@ -75,8 +77,9 @@ class Deployments:
             return self._site.plan("deployment", name, parent_id=model.id)
 
     def _require_same(self, row: Resource, model: Resource) -> None:
-        if row.parent_id != model.id or row.status == "deleting":
-            why = "is being deleted" if row.status == "deleting" else f"does not serve {model.name!r}"
+        going = row.status in ("deleting", "deleted")
+        if row.parent_id != model.id or going:
+            why = "is being deleted" if going else f"does not serve {model.name!r}"
             raise ConflictError(
                 f"deployment {row.name!r} ({row.backend}) {why}", f"sqlora deployments rm {row.name}, or another --name"
             )
@@ -96,7 +99,7 @@ class Deployments:
             except FinalError:
                 arn = self.find_arn(row)  # an earlier try, or one of boto3's own, may have come through after all
                 if arn is None:
-                    self._site.ledger.deleted(row.id)
+                    self._site.forget(row)
                     raise
         return self._site.ledger.created(row.id, arn, {"status": "Creating"})
 

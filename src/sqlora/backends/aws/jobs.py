@@ -183,13 +183,14 @@ class Jobs:
     def drop(self, row: Resource) -> None:
         """The service has refused to make it, for good: its names are free again."""
         with self._site.state.transaction():
-            self._site.ledger.deleted(row.details["model_id"])
-            self._site.ledger.deleted(row.id)
+            for made in self._site.rows(parent_id=row.id):  # its model, its output folder
+                self._site.ledger.deleted(made.id)
+            self._site.forget(row)
 
     def forget(self, id: str) -> Job:
         """Take a job that has ended off the list; ConflictError for one that has not."""
         job = self.of(self.row(id))
         if not job.ended:
             raise ConflictError(f"job {job.name!r} is {job.status}", f"sqlora jobs stop {job.id}")
-        self._site.ledger.deleted(job.id)
+        self._site.forget(self._site.ledger.get(job.id))
         return job

@@ -51,7 +51,7 @@ class Models:
             job_id=row.parent_id,
             base_model=details.get("base_model", self._site.settings.model),
             folder="",
-            created_at=details.get("created_at", row.created_at),
+            created_at=details.get("created_at") or row.created_at,
             train_loss=details.get("train_loss"),
             validation_loss=details.get("validation_loss"),
             origin=details.get("origin", "trained"),

@@ -24,12 +24,15 @@ def remove(
     with it. One that is in use or in the making is asked for again for `Polling.in_use`, then it is a ConflictError.
     """
     site.require_here(row)
-    row = site.ledger.deleting(row.id)
-    arn = row.arn or find()
-    if arn is not None:
-        deletion = _Deletion(site, row, arn, look, delete)
-        site.polling.until(deletion, f"the deletion of the {row.kind} {row.name!r}", site.polling.longest)
-    site.ledger.deleted(row.id)
+    with site.alone(row) as row:
+        if row.status == "deleted":
+            return
+        row = site.ledger.deleting(row.id)
+        arn = row.arn or find()
+        if arn is not None:
+            deletion = _Deletion(site, row, arn, look, delete)
+            site.polling.until(deletion, f"the deletion of the {row.kind} {row.name!r}", site.polling.longest)
+        site.forget(row)
 
 
 class _Deletion:

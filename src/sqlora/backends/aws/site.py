@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
+
+from filelock import FileLock, Timeout
 
 from sqlora.backends.aws.account import Account
 from sqlora.backends.aws.polling import Polling
-from sqlora.errors import AccountError
+from sqlora.errors import AccountError, BusyError
 from sqlora.platform.ledger import Ledger, Resource, ResourceKind
 from sqlora.platform.names import slug
 from sqlora.platform.state import State
@@ -73,6 +78,36 @@ class Site:
                 f"these are the credentials and region of {here[0]}, {here[1]}",
                 "the other AWS_PROFILE, or [aws] profile and region in sqlora.toml",
             )
+
+    @contextmanager
+    def alone(self, row: Resource) -> Iterator[Resource]:
+        """The row as it stands now, and while it lasts no other process makes or deletes the row's thing.
+
+        BusyError at once when one does. The lock ends with the process that has it, however that ends.
+        """
+        folder = self._folder(row)
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / "aws.lock", timeout=0)
+        try:
+            lock.acquire()
+        except Timeout as error:
+            raise BusyError(
+                f"another process is at the {row.kind} {row.name!r}", "try again when it is done"
+            ) from error
+        try:
+            yield self.ledger.get(row.id)
+        finally:
+            lock.release()
+
+    def forget(self, row: Resource) -> None:
+        """The row's thing is gone, and so is what there was of it here."""
+        self.ledger.deleted(row.id)
+        shutil.rmtree(self._folder(row), ignore_errors=True)
+
+    def _folder(self, row: Resource) -> Path:
+        paths = self.project.paths
+        folders = {"job": paths.job, "model": paths.model, "deployment": paths.deployment}
+        return folders[row.kind](row.id)
 
     def tags(self, row: Resource) -> dict[str, str]:
         """What the row's thing is tagged with: who made it, and which row it is."""

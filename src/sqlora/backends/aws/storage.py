@@ -58,9 +58,7 @@ class Storage:
         Encrypted at rest (by ``[aws] kms_key``, if there is one), checked by SHA-256 on the way, in parts when large.
         """
         digest, size, bucket = _digest(path), path.stat().st_size, self.bucket()
-        row = self._known(key, digest, bucket) or self._plan(
-            key, {"bucket": bucket, "sha256": digest, "bytes": size}
-        )
+        row = self._known(key, digest, bucket) or self._plan(key, {"bucket": bucket, "sha256": digest, "bytes": size})
         uri = _uri(row)
         if row.status != "created" or self._size(uri) != size:
             self._put(path, uri, row)
