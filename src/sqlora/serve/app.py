@@ -1,6 +1,6 @@
 """Which protocol a request speaks, and all of them as one ASGI app over one project.
 
-    Observe → Limits → Loopback → signed, or with X-Amz-Target ──> AWS (Bedrock, SageMaker, quotas; S3, IAM, STS)
+    Observe → Limits → Loopback → signed, or with X-Amz-Target ──> AWS (Bedrock, SageMaker, quotas; S3, IAM, STS, logs)
                                   /v1/…                       ──> OpenAI
                                   /health /metrics …           ──> the server's own
                                   anything else                ──> AWS, by its path
@@ -38,6 +38,7 @@ from sqlora.serve.edge.observe import Observe
 from sqlora.serve.openai.api import openai_api
 from sqlora.serve.place import ACCOUNT, Place
 from sqlora.serve.s3 import S3Objects
+from sqlora.serve.sagemaker.logs import TrainingLogs
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ def build(
         (url,),
     )
     authenticate = Authenticate(keys, loopback)
-    emulator = _emulator() if settings.aws else None
+    emulator = _emulator(place) if settings.aws else None
     activation = Activation(backend, objects)
     handlers = {**runtime.handlers(place), **bedrock.handlers(place, activation), **sagemaker.handlers(place)}
     app = build_app(place, handlers, metrics, authenticate, token, loopback, emulator)
@@ -109,12 +110,12 @@ def build_app(
     return Observe(Limits(inner, is_object_store), metrics)
 
 
-def _emulator() -> ASGIApp:
+def _emulator(place: Place) -> ASGIApp:
     try:
         from sqlora.serve.emulator import aws_emulator
     except ModuleNotFoundError as error:
         raise ConfigError(f"--aws needs the package {error.name}", "pip install 'sqlora[emulator]'") from error
-    return aws_emulator()
+    return aws_emulator(TrainingLogs(place))
 
 
 class Protocols:

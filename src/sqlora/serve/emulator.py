@@ -1,11 +1,12 @@
-"""S3, IAM and STS for ``sqlora serve --aws``: moto's, in this process, as an ASGI app.
+"""S3, IAM, STS and CloudWatch's logs for ``sqlora serve --aws``: moto's, in this process, as an ASGI app.
 
 What moto keeps is in memory (large objects in temporary files) and gone when the server ends; jobs, models and
-deployments are the project's and stay. No policy is enforced: who may call at all is the server's keys' to say. The
-account is 123456789012, as everywhere in `sqlora.serve`; the region is the one that a request was signed for.
+deployments are the project's and stay, and so do the jobs' logs, which are written again. No policy is enforced: who
+may call at all is the server's keys' to say. The account is 123456789012, as everywhere in `sqlora.serve`; the region
+is the one that a request was signed for.
 
 moto runs one request at a time, because its dictionaries are not made for threads; a body is taken in before its turn,
-so that a slow upload holds up nobody. Only these three services are reachable, and none of moto's own endpoints (reset,
+so that a slow upload holds up nobody. Only these services are reachable, and none of moto's own endpoints (reset,
 recorder, instance metadata).
 
 Importing this imports moto and flask (the extra ``[emulator]``), so only the server does, and only for ``--aws``.
@@ -30,8 +31,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from sqlora.serve.auth.signed import signed_service
 from sqlora.serve.aws.call import AwsError
 from sqlora.serve.aws.connection import ClientGone
+from sqlora.serve.place import ACCOUNT
+from sqlora.serve.sagemaker.logs import GROUP, TrainingLogs
 
-SERVICES = ("s3", "iam", "sts")
+SERVICES = ("s3", "iam", "sts", "logs")
 THREADS = 16  # bodies taken in and answers sent at once
 SPOOL_BYTES = 8 * 2**20  # of a body in memory; boto3's multipart parts have as much
 FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
@@ -42,10 +45,17 @@ Wsgi = Callable[[dict[str, Any], StartResponse], Iterable[bytes]]
 _log = logging.getLogger(__name__)
 
 
-def aws_emulator() -> ASGIApp:
-    """The app. It answers what was signed for S3, IAM or STS, and raises AwsError for anything else."""
+def aws_emulator(training_logs: TrainingLogs | None = None) -> ASGIApp:
+    """The app. It answers what was signed for `SERVICES`, and raises AwsError for anything else.
+
+    ``training_logs`` are written into CloudWatch's whenever somebody asks for those.
+    """
     turn = threading.Lock()
-    apps = {service: WSGIMiddleware(InTurn(app, turn), THREADS) for service, app in _moto_apps().items()}
+    before = {"logs": lambda: _write(training_logs)} if training_logs is not None else {}
+    apps = {
+        service: WSGIMiddleware(InTurn(app, turn, before.get(service)), THREADS)
+        for service, app in _moto_apps().items()
+    }
 
     async def emulator(scope: Scope, receive: Receive, send: Send) -> None:
         service = signed_service(scope) or "s3"
@@ -75,6 +85,18 @@ def _moto_apps() -> dict[str, Wsgi]:
     return {service: werkzeug_app.create_backend_app(service) for service in SERVICES}
 
 
+def _write(training_logs: TrainingLogs) -> None:
+    """Put what the jobs have written since the last time where moto has it; no other request runs meanwhile."""
+    from moto.backends import get_backend
+
+    for written in training_logs.new():
+        logs = get_backend("logs")[ACCOUNT][written.region]
+        logs.ensure_log_group(GROUP)
+        logs.ensure_log_stream(GROUP, written.stream)
+        events = [{"timestamp": written.at, "message": line} for line in written.lines]
+        logs.put_log_events(GROUP, written.stream, events)
+
+
 class Body:
     """A request's ``receive`` that remembers why it failed, and fails when the client goes in the middle."""
 
@@ -95,10 +117,10 @@ class Body:
 
 
 class InTurn:
-    """WSGI around one of moto's apps: takes the body in, waits for its turn, answers."""
+    """WSGI around one of moto's apps: takes the body in, waits for its turn, does what comes ``before``, answers."""
 
-    def __init__(self, app: Wsgi, turn: threading.Lock) -> None:
-        self._app, self._turn = app, turn
+    def __init__(self, app: Wsgi, turn: threading.Lock, before: Callable[[], None] | None = None) -> None:
+        self._app, self._turn, self._before = app, turn, before
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> list[bytes]:
         """The whole answer; it is in memory anyway."""
@@ -111,6 +133,8 @@ class InTurn:
             environ.pop("HTTP_TRANSFER_ENCODING", None)  # boto3 sends chunks over TLS; werkzeug would read none of them
             body.seek(0)
             with self._turn:
+                if self._before is not None:
+                    self._before()
                 answer = self._app(environ, start_response)
                 try:
                     return list(answer)

@@ -32,8 +32,8 @@ REGION = "us-east-1"  # of a caller with a bearer token, which names none
 class AwsApi:
     """The app. ``handlers`` by (service, operation), as botocore names them; a name it does not know is a ValueError.
 
-    ``fallback`` answers what was signed for other services (S3, IAM, STS), once its caller is known. Operations of the
-    models that have no handler are refused with UnknownOperationException, 404.
+    ``fallback`` answers what was signed for other services (S3, IAM, STS, logs), once its caller is known. Operations
+    of the models that have no handler are refused with UnknownOperationException, 404.
     """
 
     def __init__(
@@ -179,7 +179,8 @@ class _Exchange:
     async def _forward(self, claim: Claim) -> None:
         if self._api.fallback is None:
             raise AwsError(
-                "UnknownOperationException", f"{claim.service} is not served here; sqlora serve --aws has S3, IAM, STS."
+                "UnknownOperationException",
+                f"{claim.service} is not served here; sqlora serve --aws has S3, IAM, STS, logs.",
             )
         identity, body = await admit(claim, self._scope, self._connection, self._api.authenticate)
         self._note.protocol, self._note.caller = "emulator", identity.caller
@@ -191,7 +192,7 @@ class _Exchange:
         if self._connection.answered:
             return
         if self._claim is not None and self._claim.service not in SIGNED_AS:
-            response = errors.respond_in_xml(shown, self._claim.service, self._note.request_id)
+            response = errors.respond_for_other(shown, self._claim.service, self._note.request_id)
         else:
             response = errors.respond(shown, self._protocol)
         self._call = None  # its headers go with what it returns

@@ -110,8 +110,10 @@ def respond(error: AwsError, protocol: str) -> Response:
     return Response(error.status or 400, headers, json.dumps(body, ensure_ascii=False).encode())
 
 
-def respond_in_xml(error: AwsError, service: str, request_id: str) -> Response:
-    """The error response of S3 (rest-xml) or of IAM and STS (query)."""
+def respond_for_other(error: AwsError, service: str, request_id: str) -> Response:
+    """The error response of S3 (rest-xml), of IAM and STS (query), or of CloudWatch's logs (json)."""
+    if service == "logs":
+        return respond(error, "json")
     inner = f"<Code>{escape(error.code)}</Code><Message>{escape(error.message)}</Message>"
     if service == "s3":
         body = f"<Error>{inner}<RequestId>{request_id}</RequestId></Error>"
