@@ -162,7 +162,9 @@ class CustomModels:
             model = self.get(id)
             users = self._state.rows(
                 """SELECT name FROM deployments WHERE model_id = ?1
-                       OR (update_model_id = ?1 AND update_status = 'Updating') ORDER BY name""",
+                       OR (update_model_id = ?1 AND update_status = 'Updating')
+                   UNION SELECT name FROM resources WHERE kind = 'deployment' AND status <> 'deleted'
+                       AND json_extract(details, '$.model_id') = ?1 ORDER BY name""",
                 (model.id,),
             )
             if users:
