@@ -5,17 +5,18 @@ could find is None, shown as "not found".
 
     month on demand  = queries × (input tokens × input price + output tokens × output price) / 1000
                        + storage × models
-    month of hosting = hours × hourly price × instances
+    month of hosting = hours × hourly price
     training         = tokens × epochs × price / 1000   (Bedrock)      hours × hourly price   (SageMaker)
 """
 
 from __future__ import annotations
 
-import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
+from sqlora.cost.break_even import BreakEven, Curve, break_even
 from sqlora.cost.prices import NOT_FOUND, Price, PriceTable, family_of, load_prices
 from sqlora.errors import ConfigError
 
@@ -63,11 +64,15 @@ class Line:
 
 @dataclass(frozen=True)
 class Option:
-    """One way to serve the questions for a month: its lines, and their sum."""
+    """One way to serve the questions for a month, or to train once: its lines, and their sum.
+
+    ``curve``: how the sum grows with the questions; None where a price is not known, and for a training.
+    """
 
     name: str
     lines: tuple[Line, ...]
     note: str = ""
+    curve: Curve | None = None
 
     @property
     def total(self) -> Decimal | None:
@@ -85,18 +90,6 @@ class Option:
             "lines": [line.as_dict() for line in self.lines],
             "note": self.note,
         }
-
-
-@dataclass(frozen=True)
-class BreakEven:
-    """``queries`` a month from which hosting costs less than on demand; None when that can't be said."""
-
-    hosting: str
-    queries: int | None
-
-    def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        return {"hosting": self.hosting, "queries": self.queries}
 
 
 @dataclass(frozen=True)
@@ -137,8 +130,11 @@ def monthly_cost(
     models: int = 1,
     prices: PriceTable | None = None,
     family: str = NOVA_MICRO,
+    more: Sequence[Option] = (),
 ) -> MonthlyCost:
-    """The cost of a month of ``queries`` with so many tokens each, by every option; ``family`` as `family_of` has it.
+    """The cost of a month of ``queries`` with so many tokens each, by every option.
+
+    ``family`` of the custom model, as `family_of` has it; ``more`` options to compare with, such as this machine's.
 
     >>> month = monthly_cost(22_000, 800, 60)
     >>> dollars(month.tokens.amount), dollars(month.on_demand.total)
@@ -146,13 +142,15 @@ def monthly_cost(
     """
     table = prices or load_prices()
     workload = Workload(queries, input_tokens, output_tokens, models)
-    on_demand = Option("Bedrock on demand", (_tokens(workload, table, family), storage(models, table)))
+    on_demand = _on_demand(workload, table, family)
     hosting = [
         _hosting("hosting on ml.g5.12xlarge, always on", HOURS_A_MONTH, "24 × 7", table),
         _hosting("hosting on ml.g5.12xlarge, office hours", OFFICE_HOURS, "12 h × 22 days", table),
     ]
-    options = (on_demand, *hosting, _provisioned(table, family))
-    return MonthlyCost(workload, options, tuple(_break_even(option, workload, table, family) for option in hosting))
+    compared = [*hosting, *more]
+    options = (on_demand, *compared, _provisioned(table, family))
+    found = tuple(break_even(option.name, option.curve, on_demand.curve) for option in compared)
+    return MonthlyCost(workload, options, found)
 
 
 def bedrock_training_cost(
@@ -224,6 +222,12 @@ def _query(workload: Workload, table: PriceTable, family: str) -> Decimal | None
     return (workload.input_tokens * given + workload.output_tokens * answered) / THOUSAND
 
 
+def _on_demand(workload: Workload, table: PriceTable, family: str) -> Option:
+    query, stored = _query(workload, table, family), storage(workload.models, table)
+    curve = None if query is None or stored.amount is None else Curve(stored.amount, query)
+    return Option("Bedrock on demand", (_tokens(workload, table, family), stored), curve=curve)
+
+
 def _tokens(workload: Workload, table: PriceTable, family: str) -> Line:
     query = _query(workload, table, family)
     given, answered = _token_prices(family, table)
@@ -237,22 +241,14 @@ def _tokens(workload: Workload, table: PriceTable, family: str) -> Line:
 def _hosting(name: str, hours: Decimal, when: str, table: PriceTable) -> Option:
     price = table["sagemaker-hosting-g5-12xlarge"]
     line = Line("one instance", _times(price, hours), f"{hours} h ({when}) × {_rate(price)}")
-    return Option(name, (line,), "The same for one question a month and for as many as one instance can answer.")
+    note = "The same for one question a month and for as many as one instance can answer, which was not measured."
+    return Option(name, (line,), note, None if line.amount is None else Curve(line.amount, Decimal(0)))
 
 
 def _provisioned(table: PriceTable, family: str) -> Option:
     price = table.find(f"{family}-provisioned", f"{family}, provisioned throughput", "model unit and hour")
     line = Line("one model unit", _times(price, HOURS_A_MONTH), f"{HOURS_A_MONTH} h × {_rate(price)}", price.note)
     return Option("Bedrock provisioned throughput", (line,))
-
-
-def _break_even(hosting: Option, workload: Workload, table: PriceTable, family: str) -> BreakEven:
-    """Storage is paid on demand only, so it counts in favour of hosting."""
-    query, total = _query(workload, table, family), hosting.total
-    stored = storage(workload.models, table).amount
-    if not query or total is None or stored is None:
-        return BreakEven(hosting.name, None)
-    return BreakEven(hosting.name, max(0, math.ceil((total - stored) / query)))
 
 
 def _times(price: Price, count: Decimal) -> Decimal | None:
