@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 
 from sqlora.backends.base import Backend, TrainingRequest
+from sqlora.backends.bedrock import BedrockBackend
 from sqlora.engines.base import Completion, Delta, Sampling
 from sqlora.errors import ConfigError, ConflictError, ContextError, NotFoundError, SqloraError
 from sqlora.platform.jobs import Job
 from sqlora.prompting import conversation, record
-from sqlora.train.recipe import Recipe
+from sqlora.train.recipe import Recipe, load_recipe
+from tests.conformance.cloud import cloud
 from tests.conformance.workplace import SYSTEM, add_dataset, open_backend, write_project
 
 QUESTION = record(SYSTEM, "how many regions?")
@@ -25,16 +28,42 @@ def dataset(tmp_path: Path) -> str:
     return add_dataset(tmp_path).id
 
 
-@pytest.fixture(params=["local"])
-def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Backend]:
-    write_project(tmp_path)
-    local, _ = open_backend(tmp_path)
-    with local:
-        yield local
+@dataclass(frozen=True)
+class Kind:
+    """A backend to judge. ``open`` makes one over a project in the folder; ``endless`` changes the request to one whose
+    job goes on until it is stopped.
+    """
+
+    open: Callable[[Path], AbstractContextManager[Backend]]
+    endless: dict[str, object] = field(default_factory=dict)
+
+
+def local(folder: Path) -> AbstractContextManager[Backend]:
+    write_project(folder)
+    backend, _ = open_backend(folder)
+    return backend
+
+
+WAITS = {"model_name": "retail-waits"}  # tests.wire.training: the server's workers go by the model's name
+KINDS = {
+    "local": Kind(local, {"recipe": Recipe(epochs=1000)}),
+    "bedrock": Kind(lambda folder: cloud(BedrockBackend, folder), WAITS),
+}
+
+
+@pytest.fixture(params=KINDS)
+def kind(request: pytest.FixtureRequest) -> Kind:
+    return KINDS[request.param]
+
+
+@pytest.fixture
+def backend(kind: Kind, tmp_path: Path) -> Iterator[Backend]:
+    with kind.open(tmp_path) as opened:
+        yield opened
 
 
 def training(dataset: str, **changes: object) -> TrainingRequest:
-    request = TrainingRequest(dataset, Recipe(epochs=3), model_name="retail")
+    request = TrainingRequest(dataset, load_recipe("nova", {"epochs": 3}), model_name="retail")
     return replace(request, **changes)  # type: ignore[arg-type]
 
 
@@ -94,21 +123,21 @@ def test_what_is_too_long_for_the_model_is_refused(backend: Backend) -> None:
         list(backend.converse("base", record(SYSTEM, "how many regions? " * 100_000)))
 
 
-def test_a_stopped_job_makes_no_model(backend: Backend, dataset: str) -> None:
-    job = backend.submit_training(training(dataset, recipe=Recipe(epochs=1000)))
+def test_a_stopped_job_makes_no_model(backend: Backend, dataset: str, kind: Kind) -> None:
+    job = backend.submit_training(training(dataset, **kind.endless))
     assert backend.stop(job.id).status in ("Stopping", "Stopped")
     stopped = until(backend, job.id, lambda job: job.ended)
     assert (stopped.status, stopped.model_id) == ("Stopped", None)
     with pytest.raises(ConflictError):
         backend.stop(job.id)
     with pytest.raises(NotFoundError):
-        backend.create_deployment("retail")
+        backend.create_deployment(job.model_name)
 
 
-def test_a_model_name_is_promised_once(backend: Backend, dataset: str) -> None:
-    running = backend.submit_training(training(dataset, recipe=Recipe(epochs=1000)))
-    with pytest.raises(ConflictError, match="'retail'"):
-        backend.submit_training(training(dataset))
+def test_a_model_name_is_promised_once(backend: Backend, dataset: str, kind: Kind) -> None:
+    running = backend.submit_training(training(dataset, **kind.endless))
+    with pytest.raises(ConflictError, match=f"'{running.model_name}'"):
+        backend.submit_training(training(dataset, **kind.endless))
     backend.stop(running.id)
     until(backend, running.id, lambda job: job.ended)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -32,6 +33,9 @@ _LATER = {"ThrottlingException", "Throttling", "TooManyRequestsException", "Requ
           "ModelNotReadyException", "ModelTimeoutException", "ModelErrorException",
           "ModelStreamErrorException", "ServiceUnavailable", "ServiceUnavailableException",
           "InternalServerException", "InternalFailure", "InternalError", "RequestTimeout", "503", "500"}  # fmt: skip
+
+# Bedrock has no error of its own for it; the last is how sqlora's server says it.
+_TOO_LONG = re.compile(r"too long|maximum context|input tokens exceed|the model reads [0-9,]+", re.IGNORECASE)
 
 
 @contextmanager
@@ -95,7 +99,7 @@ def _of_service(error: Any, doing: str, next_step: str | None) -> SqloraError:
         return AccountError(message, next_step or "sqlora doctor --fix asks for a higher quota")
     if name in _LATER or status == 429 or status >= 500:
         return ServiceError(message, "try again; AWS was asked several times")
-    if "too long" in said or "maximum context" in said or "Input is too long" in said:
+    if _TOO_LONG.search(said):
         return ContextError(message, "a shorter question, or fewer tables in the schema")
     return ConfigError(message, next_step)
 
