@@ -168,8 +168,22 @@ class AwsSection(Section):
     kms_key: str | None = Field(default=None, description="KMS key (ARN) that encrypts what is uploaded and trained")
     profile: str | None = Field(default=None, description="profile of ~/.aws; default: the environment's credentials")
     endpoint_url: str | None = Field(default=None, description="another endpoint of all services, as sqlora serve's")
-    model: str = Field(default="amazon.nova-micro-v1:0:128k", description="the Nova model to customise, by its id")
+    model: str = Field(
+        default="amazon.nova-micro-v1:0:128k",
+        min_length=1,
+        description="the Nova model to customise, by its id; on SageMaker any base_model as well",
+    )
     instance: str = Field(default="ml.g5.48xlarge", description="instance of a SageMaker training job")
+    recipe: dict[str, Any] = Field(
+        default_factory=dict, description="keys of Nova's recipe file for SageMaker, nested as in that file"
+    )
+    max_hours: float = Field(
+        default=24.0, gt=0, le=672, description="a SageMaker training job that takes longer is stopped, hours"
+    )
+    spot: bool = Field(default=False, description="train on SageMaker's spare instances; not possible for Nova")
+    image: str | None = Field(
+        default=None, min_length=1, description="training image of an open base model; default: AWS's of PyTorch"
+    )
     confirm_above: float = Field(default=10.0, ge=0, description="dollars from which a bill has to be confirmed")
 
 

@@ -227,6 +227,15 @@ def _short(value: Any) -> str:
     return text if len(text) <= LONGEST_SHOWN else text[: LONGEST_SHOWN - 1] + "…"
 
 
+def merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """``under`` with the values of ``over`` in their places; no deeper than ``over`` is."""
+    result = dict(under)
+    for key, value in over.items():
+        known = result.get(key)
+        result[key] = merged(known, value) if isinstance(value, Mapping) and isinstance(known, Mapping) else value
+    return result
+
+
 def leaves(model: type[BaseModel] = NovaRecipe, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
     """Every key of the recipe, as a path."""
     found: list[tuple[str, ...]] = []

@@ -18,9 +18,9 @@ from sqlora.serve.aws.paging import page
 from sqlora.serve.place import Place
 from sqlora.serve.sagemaker.describe import description, modified_at, summary
 from sqlora.serve.sagemaker.recipe import RECIPE_NAME, local_recipe
-from sqlora.serve.sagemaker.recipe_file import merged, read_recipe
+from sqlora.serve.sagemaker.recipe_file import read_recipe
 from sqlora.serve.sagemaker.training_request import TrainingRequest, read_request
-from sqlora.train.nova import MODELS, NovaRecipe, longest_record, parse_recipe
+from sqlora.train.nova import MODELS, NovaRecipe, longest_record, merged, parse_recipe
 from sqlora.train.recipe import Recipe
 
 FAILED_RECIPE = Recipe(name=RECIPE_NAME)  # of a job that fails for its recipe and never trains

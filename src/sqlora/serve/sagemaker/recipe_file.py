@@ -62,15 +62,6 @@ def _plain(text: str) -> Any:
     return text if isinstance(value, dict) else value
 
 
-def merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """``under`` with the values of ``over`` in their places; no deeper than ``over`` is."""
-    result = dict(under)
-    for key, value in over.items():
-        known = result.get(key)
-        result[key] = merged(known, value) if isinstance(value, Mapping) and isinstance(known, Mapping) else value
-    return result
-
-
 def read_recipe(objects: Objects, uri: str, local_path: str = "") -> tuple[dict[str, Any], str]:
     """The values in the recipe channel's YAML, and the URI of that file.
 

@@ -9,8 +9,8 @@ import yaml
 
 from sqlora.errors import ConfigError, NotFoundError
 from sqlora.serve.sagemaker.recipe import local_recipe
-from sqlora.serve.sagemaker.recipe_file import MOST_BYTES, from_hyperparameters, merged, read_recipe
-from sqlora.train.nova import NovaRecipe, leaves, parse_recipe
+from sqlora.serve.sagemaker.recipe_file import MOST_BYTES, from_hyperparameters, read_recipe
+from sqlora.train.nova import NovaRecipe, leaves, merged, parse_recipe
 from sqlora.train.recipe import Recipe
 from tests.unit.platform.memory_objects import MemoryObjects
 from tests.wire.notebooks import RECIPE
