@@ -66,5 +66,4 @@ def machine_options(machine: Machine, queries: int) -> tuple[Option, Option]:
 
 def _answering(machine: Machine, queries: int, price: Price) -> Line:
     amount = queries * machine.seconds * machine.price_per_hour / SECONDS_AN_HOUR
-    rate = f"${machine.price_per_hour.normalize():f} per {price.unit}"
-    return Line("answering", amount, f"{queries:,} × {machine.seconds.normalize():f} s × {rate}")
+    return Line("answering", amount, f"{queries:,} × {machine.seconds.normalize():f} s × {price.rate}")

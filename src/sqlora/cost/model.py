@@ -11,7 +11,7 @@ could find is None, shown as "not found".
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
@@ -77,8 +77,7 @@ class Option:
     @property
     def total(self) -> Decimal | None:
         """Sum of the lines; None when one of them is not known."""
-        amounts = [line.amount for line in self.lines]
-        return None if None in amounts else sum((a for a in amounts if a is not None), Decimal(0))
+        return total_of(self.lines)
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON; amounts as exact text."""
@@ -163,7 +162,7 @@ def bedrock_training_cost(
         f"{family_of(model_id)}-training", f"training of {model_id}", "1,000 tokens × epoch"
     )
     amount = None if price.value is None else price.value * tokens * epochs / THOUSAND
-    formula = f"{tokens:,} tokens × {epochs} epochs × {_rate(price)}"
+    formula = f"{tokens:,} tokens × {epochs} epochs × {price.rate}"
     return Line("Bedrock customization", amount, formula, price.note)
 
 
@@ -191,10 +190,20 @@ def dollars(amount: Decimal | None) -> str:
     return f"${amount.quantize(CENT, ROUND_HALF_UP):,f}"
 
 
+def total_of(lines: Iterable[Line]) -> Decimal | None:
+    """The sum of the amounts; None when one of them is not known."""
+    total = Decimal(0)
+    for line in lines:
+        if line.amount is None:
+            return None
+        total += line.amount
+    return total
+
+
 def storage(models: int, table: PriceTable) -> Line:
     """A month of storage of so many custom models."""
     price = table["custom-model-storage"]
-    return Line("storage of the custom model", _times(price, Decimal(models)), f"{models} × {_rate(price)}", price.note)
+    return Line("storage of the custom model", _times(price, Decimal(models)), f"{models} × {price.rate}", price.note)
 
 
 def hourly(name: str, hours: Decimal | float, price: Price, count: int = 1) -> Line:
@@ -202,61 +211,62 @@ def hourly(name: str, hours: Decimal | float, price: Price, count: int = 1) -> L
     spent = hours if isinstance(hours, Decimal) else Decimal(str(hours))
     if not spent.is_finite() or spent < 0:
         raise ConfigError(f"{hours} is no number of hours", "sqlora cost --help")
-    formula = f"{spent.normalize():f} h × {_rate(price)}"
+    formula = f"{spent.normalize():f} h × {price.rate}"
     return Line(name, _times(price, spent * count), formula if count == 1 else f"{count} × {formula}", price.note)
 
 
-def _token_prices(family: str, table: PriceTable) -> tuple[Price, Price]:
-    """Of a custom model of the family: of its input and of its output."""
+def token_line(
+    name: str, given: int, answered: int, table: PriceTable, family: str = NOVA_MICRO, custom: bool = True
+) -> Line:
+    """So many tokens in and out of a model of the ``family``, a ``custom`` one or the base model itself."""
+    prices = _token_prices(family, table, custom)
+    formula = f"{given:,} tokens in × {prices[0].rate} + {answered:,} out × {prices[1].rate}"
+    return Line(name, _of_tokens(given, answered, prices), formula, prices[0].note)
+
+
+def _token_prices(family: str, table: PriceTable, custom: bool = True) -> tuple[Price, Price]:
+    """Of the input and of the output."""
+    key, title = (f"{family}-custom", f"custom {family}") if custom else (family, family)
     return (
-        table.find(f"{family}-custom-input", f"custom {family} on demand, input", TOKENS),
-        table.find(f"{family}-custom-output", f"custom {family} on demand, output", TOKENS),
+        table.find(f"{key}-input", f"{title} on demand, input", TOKENS),
+        table.find(f"{key}-output", f"{title} on demand, output", TOKENS),
     )
 
 
-def _query(workload: Workload, table: PriceTable, family: str) -> Decimal | None:
-    """Price of one question's tokens."""
-    given, answered = (price.value for price in _token_prices(family, table))
-    if given is None or answered is None:
+def _of_tokens(given: int | Decimal, answered: int | Decimal, prices: tuple[Price, Price]) -> Decimal | None:
+    for_input, for_output = prices[0].value, prices[1].value
+    if for_input is None or for_output is None:
         return None
-    return (workload.input_tokens * given + workload.output_tokens * answered) / THOUSAND
+    return (given * for_input + answered * for_output) / THOUSAND
 
 
 def _on_demand(workload: Workload, table: PriceTable, family: str) -> Option:
-    query, stored = _query(workload, table, family), storage(workload.models, table)
-    curve = None if query is None or stored.amount is None else Curve(stored.amount, query)
-    return Option("Bedrock on demand", (_tokens(workload, table, family), stored), curve=curve)
-
-
-def _tokens(workload: Workload, table: PriceTable, family: str) -> Line:
-    query = _query(workload, table, family)
-    given, answered = _token_prices(family, table)
+    prices, stored = _token_prices(family, table), storage(workload.models, table)
+    query = _of_tokens(workload.input_tokens, workload.output_tokens, prices)
     formula = (
-        f"{workload.queries:,} × ({_number(workload.input_tokens)} tokens in × {_rate(given)} + "
-        f"{_number(workload.output_tokens)} out × {_rate(answered)})"
+        f"{workload.queries:,} × ({_number(workload.input_tokens)} tokens in × {prices[0].rate} + "
+        f"{_number(workload.output_tokens)} out × {prices[1].rate})"
     )
-    return Line("tokens", None if query is None else query * workload.queries, formula, given.note)
+    tokens = Line("tokens", None if query is None else query * workload.queries, formula, prices[0].note)
+    curve = None if query is None or stored.amount is None else Curve(stored.amount, query)
+    return Option("Bedrock on demand", (tokens, stored), curve=curve)
 
 
 def _hosting(name: str, hours: Decimal, when: str, table: PriceTable) -> Option:
     price = table["sagemaker-hosting-g5-12xlarge"]
-    line = Line("one instance", _times(price, hours), f"{hours} h ({when}) × {_rate(price)}")
+    line = Line("one instance", _times(price, hours), f"{hours} h ({when}) × {price.rate}")
     note = "The same for one question a month and for as many as one instance can answer, which was not measured."
     return Option(name, (line,), note, None if line.amount is None else Curve(line.amount, Decimal(0)))
 
 
 def _provisioned(table: PriceTable, family: str) -> Option:
     price = table.find(f"{family}-provisioned", f"{family}, provisioned throughput", "model unit and hour")
-    line = Line("one model unit", _times(price, HOURS_A_MONTH), f"{HOURS_A_MONTH} h × {_rate(price)}", price.note)
+    line = Line("one model unit", _times(price, HOURS_A_MONTH), f"{HOURS_A_MONTH} h × {price.rate}", price.note)
     return Option("Bedrock provisioned throughput", (line,))
 
 
 def _times(price: Price, count: Decimal) -> Decimal | None:
     return None if price.value is None else price.value * count
-
-
-def _rate(price: Price) -> str:
-    return f"{NOT_FOUND if price.value is None else f'${price.value.normalize():f}'} per {price.unit}"
 
 
 def _number(value: int | Decimal) -> str:

@@ -50,6 +50,11 @@ class Price:
     usage_type: str = ""
     operation: str = ""
 
+    @property
+    def rate(self) -> str:
+        """``$7.09 per hour``."""
+        return f"{NOT_FOUND if self.value is None else f'${self.value.normalize():f}'} per {self.unit}"
+
     def __str__(self) -> str:
         value = NOT_FOUND if self.value is None else f"{self.value.normalize():f} {self.currency}"
         return f"{self.title}: {value} per {self.unit} ({self.region}, {self.date}, {self.certainty}: {self.source})"

@@ -45,6 +45,21 @@ class Refreshed:
     changed: tuple[tuple[Price, Price], ...]
     kept: Mapping[str, str]
 
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON; amounts as exact text."""
+        return {
+            "changed": [
+                {
+                    "name": now.name,
+                    "before": None if before.value is None else f"{before.value:f}",
+                    "now": f"{now.value:f}",
+                    "date": now.date.isoformat(),
+                }
+                for before, now in self.changed
+            ],
+            "kept": dict(self.kept),
+        }
+
 
 @dataclass(frozen=True)
 class _Rate:

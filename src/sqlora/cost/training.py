@@ -50,7 +50,7 @@ def sagemaker_training(
     ``model_id``: the Nova model that Bedrock will store. Without, an open model, whose adapter comes back.
     """
     table = prices or load_prices()
-    line = hourly("SageMaker training job", hours, _instance(instance, table), instances)
+    line = hourly("SageMaker training job", hours, instance_price(instance, table), instances)
     if model_id is None:
         return Option("SageMaker training", (line,))
     return Option("SageMaker training", (line, _first_month(table)), _then(model_id, table))
@@ -107,7 +107,7 @@ def _then(model_id: str, table: PriceTable) -> str:
     )
 
 
-def _instance(instance: str, table: PriceTable) -> Price:
-    """ml.g5.48xlarge is sagemaker-training-g5-48xlarge in the table."""
+def instance_price(instance: str, table: PriceTable) -> Price:
+    """Of an hour of training; ml.g5.48xlarge is sagemaker-training-g5-48xlarge in the table."""
     name = f"sagemaker-training-{instance.removeprefix('ml.').replace('.', '-')}"
     return table.find(name, f"SageMaker training on {instance}", "hour")
