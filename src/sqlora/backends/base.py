@@ -58,6 +58,9 @@ class Capabilities:
     billed: bool = False
     """Whether training, storage and tokens cost money."""
 
+    beams: bool = False
+    """Whether it can search several answers beside each other (`Sampling.beams`), to replace one that is not valid."""
+
     def check(self, request: TrainingRequest, records: int, base_model: str) -> None:
         """ConfigError that lists everything about the request which this backend would refuse."""
         least, most = self.records

@@ -17,6 +17,7 @@ from sqlora.backends.base import BASE, Capabilities, TrainingRequest
 from sqlora.backends.serving import Served, Serving, open_base
 from sqlora.backends.systems import dataset_system
 from sqlora.backends.target import Target, target_of_base
+from sqlora.cost.model import Option
 from sqlora.engines.base import Completion, Delta, Engine, Request, Sampling
 from sqlora.engines.residency import Residency
 from sqlora.errors import ConflictError, ModelError, NotFoundError, SqloraError
@@ -24,7 +25,7 @@ from sqlora.platform import worker
 from sqlora.platform.deployments import Deployment
 from sqlora.platform.jobs import Job
 from sqlora.platform.models import CustomModel
-from sqlora.platform.names import check_name, new_id, slug
+from sqlora.platform.names import Kind, check_name, new_id, slug
 from sqlora.platform.spec import JobSpec
 from sqlora.platform.state import State
 from sqlora.prepare.dataset import load_dataset
@@ -62,7 +63,7 @@ class LocalBackend:
     @property
     def capabilities(self) -> Capabilities:
         """See `Capabilities`. Fewer than 8 records teach nothing, and Bedrock refuses them too."""
-        return Capabilities("local", records=(8, None), resumable=True, detached=True, weights=True)
+        return Capabilities("local", records=(8, None), resumable=True, detached=True, weights=True, beams=True)
 
     def close(self) -> None:
         """Let go of the state and of attached workers, which stop at their next step."""
@@ -80,6 +81,10 @@ class LocalBackend:
 
     # training -------------------------------------------------------------------------------------------------
 
+    def estimate(self, request: TrainingRequest) -> Option | None:
+        """None: nobody sends a bill for this machine."""
+        return None
+
     def submit_training(self, request: TrainingRequest) -> Job:
         """See `Backend`; returns when the worker has begun."""
         dataset = load_dataset(self.paths.dataset(request.dataset_id))
@@ -87,8 +92,11 @@ class LocalBackend:
         self.capabilities.check(request, sum(1 for _ in dataset.records("train")), spec.base_model)
         with self.state.transaction():
             model_name = request.model_name or self._free_model_name()
+            job_name = request.job_name or f"{slug(model_name)[:56]}-{new_id()[:6]}"
+            self._require_free_elsewhere("model", model_name)
+            self._require_free_elsewhere("job", job_name)
             job = self.state.jobs.create(
-                request.job_name or f"{slug(model_name)[:56]}-{new_id()[:6]}",
+                job_name,
                 model_name=model_name,
                 base_model=spec.base_model,
                 dataset_id=spec.dataset_id,
@@ -132,9 +140,17 @@ class LocalBackend:
         """The project's name, or with -2, -3 … when models have it or are to have it."""
         taken = {BASE, *(model.name for model in self.state.models.list())}
         taken |= {job.model_name for job in self.state.jobs.list() if job.status != "Completed"}
+        taken |= {resource.name for resource in self.state.ledger.list(kind="model")}
         name = slug(self.project.name)[:58]
         names = (name, *(f"{name}-{number}" for number in range(2, len(taken) + 3)))
         return next(name for name in names if name not in taken)
+
+    def _require_free_elsewhere(self, kind: Kind, name: str) -> None:
+        """ConflictError when another backend of the project has something of that name: commands find it by name."""
+        if taken := self.state.ledger.find(kind, name):
+            raise ConflictError(
+                f"a {kind} named {name!r} exists already, on {taken.backend}", f"another name for the {kind}"
+            )
 
     def matching_job(self, request: TrainingRequest) -> Job | None:
         """The job that has trained, or may go on to train, exactly what is requested: nothing need be done twice.
@@ -145,6 +161,10 @@ class LocalBackend:
         models = {model.id for model in self.state.models.list()}
         completed = [job for job in jobs if job.model_id in models]
         return next(iter([*completed, *(job for job in jobs if job.status != "Completed")]), None)
+
+    def jobs(self) -> list[Job]:
+        """See `Backend`."""
+        return self.state.jobs.list()
 
     def job(self, id: str) -> Job:
         """See `Backend`. One told to stop whose worker has gone is Stopped."""
@@ -167,7 +187,22 @@ class LocalBackend:
         self._let_go(job.id)
         return job
 
+    def delete_job(self, id: str) -> Job:
+        """See `Backend`; its checkpoint and its log go with it."""
+        job = self.job(id)
+        self.state.jobs.delete(job.id)
+        shutil.rmtree(self.paths.job(job.id), ignore_errors=True)
+        return job
+
     # models and deployments -----------------------------------------------------------------------------------
+
+    def models(self) -> list[CustomModel]:
+        """See `Backend`."""
+        return self.state.models.list()
+
+    def model(self, id: str) -> CustomModel:
+        """See `Backend`."""
+        return self.state.models.get(id)
 
     def create_deployment(self, model: str, name: str | None = None) -> Deployment:
         """See `Backend`. Nothing is loaded: the first question does that."""
@@ -179,6 +214,7 @@ class LocalBackend:
         if missing := [file for file in ADAPTER_FILES if not (folder / file).is_file()]:
             raise ModelError(f"custom model {custom.name!r} has lost {missing[0]} from {folder}", "sqlora train")
         with self.state.transaction():
+            self._require_free_elsewhere("deployment", chosen)
             try:
                 deployment = self.state.deployments.get(chosen)
             except NotFoundError:
@@ -216,6 +252,10 @@ class LocalBackend:
             self._let_sleep(deployment.model_id)
         return updated
 
+    def deployments(self) -> list[Deployment]:
+        """See `Backend`."""
+        return self.state.deployments.list()
+
     def deployment(self, id: str) -> Deployment:
         """See `Backend`."""
         return self.state.deployments.get(id)
@@ -249,6 +289,7 @@ class LocalBackend:
         and no model, for an adapter that is not whole or does not fit.
         """
         base = base_model or self.project.train.base_model
+        self._require_free_elsewhere("model", name)
         model = self.state.models.create(name, base_model=base, origin="imported", status="Creating")
         try:
             return self.fill_model(model.id, source)

@@ -13,7 +13,7 @@ from sqlora.cli.project import open_backend, open_project
 from sqlora.errors import NotFoundError, SqloraError
 
 if TYPE_CHECKING:
-    from sqlora.backends.local import LocalBackend
+    from sqlora.backends.everywhere import Everywhere
     from sqlora.engines.base import Completion, Sampling
     from sqlora.project import Project
     from sqlora.sql.execute import ResultSet
@@ -42,6 +42,7 @@ def command(
     """
     if not question.strip():
         raise click.BadParameter("the question is empty", param_hint="QUESTION")
+    from sqlora.backends.routing import can_search
     from sqlora.engines.base import Sampling
     from sqlora.evaluate.models import is_base
     from sqlora.prompting import record
@@ -52,7 +53,7 @@ def command(
         conversation = record(place.system(name), question)
         sampling = Sampling(max_tokens=max_tokens or project.evaluate.max_tokens)
         completion = _answer(place, name, conversation, sampling, not as_json)
-        if not is_base(project, name):
+        if not is_base(project, name) and can_search(place, name):
             completion = _revise(project, place, name, conversation, completion, sampling, run, not as_json)
     findings, result, error = _look(project, completion.text, run)
     if as_json:
@@ -68,13 +69,13 @@ def command(
         raise error
 
 
-def _default_deployment(project: Project, place: LocalBackend) -> str:
+def _default_deployment(project: Project, place: Everywhere) -> str:
     """[deploy] name, else the newest deployment."""
     if project.deploy.name:
         return project.deploy.name
-    active = place.state.deployments.list(status="Active")
+    active = [deployment for deployment in place.deployments() if deployment.status == "Active"]
     if not active:
-        models = place.state.models.list()
+        models = place.models()
         raise NotFoundError(
             f"nothing is deployed in {project.folder}",
             f"sqlora deploy {models[0].name}" if models else "sqlora train (or --deployment base asks the base model)",
@@ -83,7 +84,7 @@ def _default_deployment(project: Project, place: LocalBackend) -> str:
 
 
 def _answer(
-    place: LocalBackend, deployment: str, conversation: dict[str, Any], sampling: Sampling, echo: bool
+    place: Everywhere, deployment: str, conversation: dict[str, Any], sampling: Sampling, echo: bool
 ) -> Completion:
     """Stream the answer to standard output; the whole of it."""
     from sqlora.engines.base import Delta
@@ -101,7 +102,7 @@ def _answer(
 
 
 def _revise(
-    project: Project, place: LocalBackend, deployment: str, conversation: dict[str, Any], first: Completion,
+    project: Project, place: Everywhere, deployment: str, conversation: dict[str, Any], first: Completion,
     sampling: Sampling, run: bool, echo: bool,
 ) -> Completion:  # fmt: skip
     """The answer, or where it fails the next best that does not."""

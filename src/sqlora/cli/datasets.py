@@ -10,7 +10,7 @@ import click
 from sqlora.cli.command import nouns, verb
 from sqlora.cli.output import print_json, print_table
 from sqlora.cli.prepare import print_dataset
-from sqlora.cli.project import find_dataset, open_project, open_state
+from sqlora.cli.project import find_dataset, open_backend, open_project
 from sqlora.errors import ConflictError
 
 
@@ -98,8 +98,8 @@ def rm(ctx: click.Context, id: str, as_json: bool) -> None:
     project = open_project(ctx)
     dataset = find_dataset(project, id)
     if project.paths.database.exists():
-        with open_state(project) as state:
-            users = [job for job in state.jobs.list() if job.dataset_id == dataset.id and not job.ended]
+        with open_backend(project) as place:
+            users = [job for job in place.jobs() if job.dataset_id == dataset.id and not job.ended]
         if users:
             raise ConflictError(
                 f"dataset {dataset.id} is being trained on by job {users[0].id}", f"sqlora jobs stop {users[0].id}"

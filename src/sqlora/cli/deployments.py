@@ -8,11 +8,11 @@ import click
 
 from sqlora.cli.command import nouns, verb
 from sqlora.cli.output import print_fields, print_json, print_table
-from sqlora.cli.project import open_backend, open_project, open_state
+from sqlora.cli.project import open_backend, open_project
 
 if TYPE_CHECKING:
     from sqlora.platform.deployments import Deployment
-    from sqlora.platform.state import State
+    from sqlora.platform.models import CustomModel
 
 
 @nouns(
@@ -38,13 +38,14 @@ def command() -> None:
 @click.pass_context
 def list_(ctx: click.Context, as_json: bool) -> None:
     """List the deployments, newest first."""
-    with open_state(open_project(ctx)) as state:
-        found = [_with_model(deployment, state) for deployment in state.deployments.list()]
+    with open_backend(open_project(ctx)) as place:
+        models = {model.id: model for model in place.models()}
+        found = [_with_model(deployment, models.get(deployment.model_id)) for deployment in place.deployments()]
     if as_json:
         print_json(found)
         return
-    keys = ("id", "name", "status", "model", "created_at")
-    print_table(["id", "name", "status", "model", "created"], [[row[key] for key in keys] for row in found])
+    keys = ("id", "name", "backend", "status", "model", "created_at")
+    print_table([*keys[:-1], "created"], [[row[key] for key in keys] for row in found])
 
 
 @verb(
@@ -60,9 +61,11 @@ def list_(ctx: click.Context, as_json: bool) -> None:
 @click.pass_context
 def show(ctx: click.Context, id: str, as_json: bool) -> None:
     """Show the deployment ID (or name) and its usage."""
-    with open_state(open_project(ctx)) as state:
-        found = _with_model(state.deployments.get(id), state)
-        used = [vars(row) for row in state.usage.summary((), deployment=found["name"])]
+    with open_backend(open_project(ctx)) as place:
+        deployment = place.deployment(id)
+        models = {model.id: model for model in place.models()}
+        found = _with_model(deployment, models.get(deployment.model_id))
+        used = [vars(row) for row in place.state.usage.summary((), deployment=deployment.name)]
     usage = used[0] if used else None
     if as_json:
         print_json({**found, "usage": usage})
@@ -94,6 +97,6 @@ def rm(ctx: click.Context, id: str, as_json: bool) -> None:
         click.echo(f"removed deployment {deployment.name}")
 
 
-def _with_model(deployment: Deployment, state: State) -> dict[str, Any]:
-    model = state.models.get(deployment.model_id)
-    return {**vars(deployment), "model": model.name, "base_model": model.base_model}
+def _with_model(deployment: Deployment, model: CustomModel | None) -> dict[str, Any]:
+    names = (model.name, model.base_model) if model else (None, None)
+    return {**vars(deployment), "model": names[0], "base_model": names[1]}

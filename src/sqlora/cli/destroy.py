@@ -1,10 +1,16 @@
-"""``sqlora destroy``: remove what the project created, in the right order, after showing the plan."""
+"""``sqlora destroy``: remove what the project created, in the right order, after showing the plan.
+
+    jobs that run ─stopped─> what is on other backends ─gone─> what is here ─> the state folder, ledger and all
+
+The ledger outlives everything that it names: killed or refused at any point, the same command goes on.
+"""
 
 from __future__ import annotations
 
 import shutil
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,25 +19,29 @@ import click
 
 from sqlora.cli.command import command as make
 from sqlora.cli.output import print_json, print_table
+from sqlora.cli.progress import ProgressLine
 from sqlora.cli.project import open_backend, open_project
 from sqlora.errors import BusyError, ConflictError
 
 if TYPE_CHECKING:
-    from sqlora.backends.local import LocalBackend
+    from sqlora.backends.everywhere import Everywhere
+    from sqlora.platform.ledger import Resource
     from sqlora.project import Project
 
-STOP_SECONDS = 120.0
+STOP_SECONDS, STOP_SECONDS_ELSEWHERE = 120.0, 1800.0  # a service may take many minutes
+FIRST_WAIT, LONGEST_WAIT = 0.1, 15.0  # seconds between looks at a job that is to stop
 
 
 @dataclass(frozen=True)
 class Step:
-    """One thing to remove. ``bytes`` of disk it takes."""
+    """One thing to remove, and on which backend it is. ``bytes`` of disk it takes here."""
 
     action: str
     kind: str
     name: str
     id: str
     bytes: int = 0
+    backend: str = "local"
 
 
 @make(
@@ -48,14 +58,14 @@ class Step:
 def command(ctx: click.Context, yes: bool, only_plan: bool, as_json: bool) -> None:
     """Remove deployments, models, jobs, evaluations and datasets of this project, with their files.
 
-    sqlora.toml, the dialect, the questions and the database stay; so does the cached base model, which other projects
-    use too.
+    On AWS too: whatever this project created there, as its ledger has it, and nothing else. sqlora.toml, the dialect,
+    the questions and the database stay; so does the cached base model, which other projects use too.
     """
     project = open_project(ctx)
     if not project.state.exists():
         _show([], as_json)
         return
-    with open_backend(project) as place:
+    with open_backend(project) as place, ProgressLine() as line:
         steps = plan(project, place)
         _show(steps, as_json)
         if only_plan:
@@ -63,27 +73,29 @@ def command(ctx: click.Context, yes: bool, only_plan: bool, as_json: bool) -> No
         if not yes:
             if as_json or not sys.stdin.isatty():
                 raise ConflictError("nothing was removed: it was not confirmed", "sqlora destroy --yes")
-            click.confirm(f"Remove all of it from {project.state}?", abort=True)
-        _carry_out(place, steps)
+            click.confirm(f"Remove all of it from {_places(project, steps)}?", abort=True)
+        carry_out(place, steps, line)
+        _require_nothing_left(place)
     shutil.rmtree(project.state)
     if not as_json:
         click.echo(f"removed {project.state}")
 
 
-def plan(project: Project, place: LocalBackend) -> list[Step]:
+def plan(project: Project, place: Everywhere) -> list[Step]:
     """What there is, in the order in which it can go: whatever uses a thing before the thing."""
     from sqlora.prepare import list_datasets
 
-    paths, state = project.paths, place.state
-    steps = [Step("stop", "job", job.name, job.id) for job in state.jobs.list() if not job.ended]
+    paths, local = project.paths, place.local
+    steps = [Step("stop", "job", job.name, job.id, backend=job.backend) for job in place.jobs() if not job.ended]
+    steps += [_of_resource(resource) for resource in place.resources()]
     steps += [
         Step("remove", "deployment", found.name, found.id, _size(paths.deployment(found.id)))
-        for found in state.deployments.list()
+        for found in local.deployments()
     ]
     steps += [
-        Step("remove", "model", model.name, model.id, _size(paths.path / model.folder)) for model in state.models.list()
+        Step("remove", "model", model.name, model.id, _size(paths.path / model.folder)) for model in local.models()
     ]
-    steps += [Step("remove", "job", job.name, job.id, _size(paths.job(job.id))) for job in state.jobs.list()]
+    steps += [Step("remove", "job", job.name, job.id, _size(paths.job(job.id))) for job in local.jobs()]
     evaluations = paths.path / "evaluations"
     if evaluations.is_dir():
         steps += [
@@ -95,29 +107,61 @@ def plan(project: Project, place: LocalBackend) -> list[Step]:
         Step("remove", "dataset", dataset.id, dataset.id, _size(dataset.folder))
         for dataset in list_datasets(project.state)
     ]
-    steps += [Step("remove", "key", key.name, key.id) for key in state.keys.list()]
-    requests = sum(row.requests for row in state.usage.summary(()))
+    steps += [Step("remove", "key", key.name, key.id) for key in place.state.keys.list()]
+    requests = sum(row.requests for row in place.state.usage.summary(()))
     return [*steps, Step("remove", "usage", f"{requests:,} requests", "", _size(paths.database))]
 
 
-def _carry_out(place: LocalBackend, steps: list[Step]) -> None:
-    """Through the backend as far as it keeps things that run or are kept elsewhere; files go with the folder."""
+def _of_resource(resource: Resource) -> Step:
+    return Step("remove", resource.kind, resource.arn or resource.name, resource.id, backend=resource.backend)
+
+
+def _places(project: Project, steps: list[Step]) -> str:
+    """Where things will be gone from: the state folder, and other backends by name."""
+    others = dict.fromkeys(step.backend for step in steps if step.backend != "local")
+    return " and ".join([str(project.state), *others])
+
+
+def carry_out(place: Everywhere, steps: list[Step], line: ProgressLine) -> None:
+    """Stop what runs, then what is elsewhere, then what is here; files that nobody uses go with the folder."""
     for step in steps:
         if step.action == "stop":
-            _stop(place, step.id)
-        elif step.kind == "deployment":
+            _stop(place, step, line)
+    elsewhere = place.resources()  # anew: a job that was stopped late may have made its model
+    for number, resource in enumerate(elsewhere):
+        line.update("removing", number, len(elsewhere), f"{resource.kind} {resource.name} ({resource.backend})")
+        place.remove(resource)
+    for step in steps:
+        if step.backend == "local" and step.kind == "deployment":
             place.delete_deployment(step.id)
-        elif step.kind == "model":
+        elif step.backend == "local" and step.kind == "model":
             place.delete_model(step.id)
 
 
-def _stop(place: LocalBackend, id: str) -> None:
-    place.stop(id)
-    deadline = time.monotonic() + STOP_SECONDS
-    while not place.job(id).ended:
+def _require_nothing_left(place: Everywhere) -> None:
+    """The ledger must not go before what it names."""
+    if left := place.state.ledger.list():
+        names = ", ".join(f"{resource.kind} {resource.name} ({resource.backend})" for resource in left)
+        raise BusyError(f"not everything is gone: {names}", "sqlora destroy goes on")
+
+
+def _stop(place: Everywhere, step: Step, line: ProgressLine, sleep: Callable[[float], None] = time.sleep) -> None:
+    """Ask the job to stop unless it has ended by now, and wait until it has."""
+    if place.job(step.id).ended:
+        return
+    try:
+        place.stop(step.id)
+    except ConflictError:  # it ended meanwhile
+        if not place.job(step.id).ended:
+            raise
+    deadline = time.monotonic() + (STOP_SECONDS if step.backend == "local" else STOP_SECONDS_ELSEWHERE)
+    wait = FIRST_WAIT
+    while not place.job(step.id).ended:
         if time.monotonic() > deadline:
-            raise BusyError(f"job {id} does not stop; nothing was removed", f"sqlora jobs show {id}")
-        time.sleep(0.2)
+            raise BusyError(f"job {step.id} does not stop; nothing was removed", f"sqlora jobs show {step.id}")
+        line.update(f"waiting for job {step.name} to stop")
+        sleep(wait)
+        wait = min(wait * 1.5, LONGEST_WAIT)
 
 
 def _show(steps: list[Step], as_json: bool) -> None:
@@ -126,8 +170,12 @@ def _show(steps: list[Step], as_json: bool) -> None:
     elif not steps:
         click.echo("nothing to remove")
     else:
-        rows = [[step.action, step.kind, step.name, step.id, f"{step.bytes / 1e6:,.1f} MB"] for step in steps]
-        print_table(["", "what", "name", "id", "size"], rows)
+        print_table(["", "what", "name", "id", "backend", "size"], [_row(step) for step in steps])
+
+
+def _row(step: Step) -> list[str]:
+    size = f"{step.bytes / 1e6:,.1f} MB" if step.backend == "local" else ""
+    return [step.action, step.kind, step.name, step.id, step.backend, size]
 
 
 def _size(path: Path) -> int:

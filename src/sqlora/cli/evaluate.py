@@ -13,7 +13,7 @@ from sqlora.cli.project import find_dataset, open_backend, open_project
 from sqlora.errors import NotFoundError
 
 if TYPE_CHECKING:
-    from sqlora.backends.local import LocalBackend
+    from sqlora.backends.everywhere import Everywhere
     from sqlora.evaluate.report.contents import ModelResult, Report, Share, Spread
     from sqlora.evaluate.run import EvaluateProgress
     from sqlora.project import Project
@@ -25,15 +25,28 @@ if TYPE_CHECKING:
         "sqlora evaluate": "the base model against the newest deployment",
         "sqlora evaluate --model base --model larkspur --limit 50": "the first 50 questions, to look quickly",
         "sqlora evaluate --no-latency --json > result.json": "accuracy only, for a script",
+        "sqlora evaluate --backend bedrock --cold-idle 600": "Nova, untuned and tuned; cold starts as AWS times them",
     },
 )
 @click.option("--model", "models", multiple=True, metavar="NAME", help="A deployment, or base; give it several times.")
 @click.option("--dataset", metavar="ID", help="Its test questions instead of the newest dataset's.")
 @click.option("--limit", type=click.IntRange(min=1), help="Ask only the first so many questions.")
+@click.option("--backend", type=click.Choice(["local", "bedrock", "sagemaker"]), help="Whose base model base is.")
 @click.option("--no-latency", is_flag=True, help="Leave out the timed questions.")
+@click.option(
+    "--cold-idle", metavar="SECONDS", type=click.FloatRange(min=0, min_open=True),
+    help="Wait so long before each cold start where a model cannot be unloaded (AWS: 600).",
+)  # fmt: skip
 @click.pass_context
 def command(
-    ctx: click.Context, models: tuple[str, ...], dataset: str | None, limit: int | None, no_latency: bool, as_json: bool
+    ctx: click.Context,
+    models: tuple[str, ...],
+    dataset: str | None,
+    limit: int | None,
+    backend: str | None,
+    no_latency: bool,
+    cold_idle: float | None,
+    as_json: bool,
 ) -> None:
     """Ask the dataset's test questions and compare the rows of each answer with the reference's.
 
@@ -42,7 +55,7 @@ def command(
     from sqlora.evaluate.latency import LatencyPlan
     from sqlora.evaluate.run import evaluate
 
-    project = open_project(ctx, {"evaluate.limit": limit})
+    project = open_project(ctx, {"evaluate.limit": limit, "train.backend": backend})
     data = find_dataset(project, dataset)
     with open_backend(project) as place, ProgressLine() as line:
         report = evaluate(
@@ -52,7 +65,7 @@ def command(
             models or project.evaluate.models or _default_models(place),
             progress=lambda step: _show(line, step),
             limit=project.evaluate.limit,
-            latency=None if no_latency else LatencyPlan(),
+            latency=None if no_latency else LatencyPlan(cold_idle=cold_idle),
         )
     folder = project.paths.evaluation(report.id)
     if as_json:
@@ -61,15 +74,17 @@ def command(
     _print(report, project)
 
 
-def _default_models(place: LocalBackend) -> tuple[str, ...]:
-    active = place.state.deployments.list(status="Active")
+def _default_models(place: Everywhere) -> tuple[str, ...]:
+    """The base model and the newest deployment, on the backend that trains if it has one."""
+    active = [deployment for deployment in place.deployments() if deployment.status == "Active"]
     if not active:
-        models = place.state.models.list()
+        models = place.models()
         raise NotFoundError(
             "nothing is deployed to compare with the base model",
             f"sqlora deploy {models[0].name}" if models else "sqlora train (or --model base measures the base alone)",
         )
-    return ("base", active[0].name)
+    same = [deployment for deployment in active if deployment.backend == place.project.train.backend]
+    return ("base", (same or active)[0].name)
 
 
 def _show(line: ProgressLine, step: EvaluateProgress) -> None:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from sqlora.cli.command import nouns, verb
-from sqlora.cli.output import cell, print_fields, print_json, print_next, print_table
+from sqlora.cli.output import cell, print_fields, print_json, print_next, print_table, warn
 from sqlora.cli.progress import ProgressLine
 from sqlora.cli.project import open_backend, open_project
+from sqlora.errors import AccountError, RetryableError
 
 if TYPE_CHECKING:
-    from sqlora.backends.local import LocalBackend
+    from sqlora.backends.everywhere import Everywhere
     from sqlora.platform.jobs import Job
 
 
@@ -45,15 +45,18 @@ def command() -> None:
 def list_(ctx: click.Context, status: Any, as_json: bool) -> None:
     """List the jobs, newest first."""
     with open_backend(open_project(ctx)) as place:
-        found = [place.job(job.id) for job in place.state.jobs.list()]
+        found = [_now(place, job) for job in place.jobs()]
     found = [job for job in found if status in (None, job.status)]
     if as_json:
         print_json([_public(job) for job in found])
         return
     print_table(
-        ["id", "name", "status", "step", "model", "recipe", "dataset", "created"],
+        ["id", "name", "backend", "status", "step", "model", "recipe", "dataset", "created"],
         [
-            [job.id, job.name, _status(job), _step(job), job.model_name, job.recipe, job.dataset_id, job.created_at]
+            [
+                job.id, job.name, job.backend, _status(job), _step(job), job.model_name, job.recipe, job.dataset_id,
+                job.created_at,
+            ]
             for job in found
         ],
     )
@@ -76,12 +79,12 @@ def show(ctx: click.Context, id: str, as_json: bool) -> None:
 
     with open_backend(open_project(ctx)) as place:
         job = place.job(id)
-        folder = place.paths.job(job.id)
+        folder = place.project.paths.job(job.id)
     if as_json:
         print_json({**_public(job), "metrics": read_metrics(folder)})
         return
     _print(job)
-    print_fields({"log": folder / "worker.log"})
+    print_fields({"log": folder / "worker.log" if job.backend == "local" else None})
 
 
 @verb(
@@ -114,14 +117,15 @@ def watch(ctx: click.Context, id: str, as_json: bool) -> None:
 @click.argument("id")
 @click.pass_context
 def stop(ctx: click.Context, id: str, as_json: bool) -> None:
-    """Stop the job ID; it can be resumed."""
+    """Stop the job ID; a local one can be resumed."""
     with open_backend(open_project(ctx)) as place:
         job = place.stop(id)
+        resumable = place.backend(job.backend).capabilities.resumable
     if as_json:
         print_json(_public(job))
         return
     click.echo(f"job {job.id} is {job.status}")
-    print_next(f"sqlora jobs resume {job.id}")
+    print_next(f"sqlora jobs resume {job.id}" if resumable else f"sqlora jobs show {job.id}")
 
 
 @verb(
@@ -159,16 +163,25 @@ def resume(ctx: click.Context, id: str, detach: bool, as_json: bool) -> None:
 def rm(ctx: click.Context, id: str, as_json: bool) -> None:
     """Remove the job ID, its checkpoint and its log; the model it made stays."""
     with open_backend(open_project(ctx)) as place:
-        job = place.job(id)
-        place.state.jobs.delete(job.id)
-        shutil.rmtree(place.paths.job(job.id), ignore_errors=True)
+        job = place.delete_job(id)
     if as_json:
         print_json({"removed": job.id})
     else:
         click.echo(f"removed job {job.id}")
 
 
-def _watch(place: LocalBackend, job: Job, line: ProgressLine, stop: bool = True) -> Job:
+def _now(place: Everywhere, job: Job) -> Job:
+    """How a job stands that had not ended; as it was last seen where its backend can't be asked."""
+    if job.ended:
+        return job
+    try:
+        return place.job(job.id)
+    except (RetryableError, AccountError) as error:
+        warn(f"job {job.id} as it was last seen: {error.message}")
+        return job
+
+
+def _watch(place: Everywhere, job: Job, line: ProgressLine, stop: bool = True) -> Job:
     from sqlora.cli.watch import watch
 
     return watch(place, job, line, stop)
@@ -188,6 +201,8 @@ def _print(job: Job) -> None:
         {
             "job": job.id,
             "name": job.name,
+            "backend": job.backend,
+            "arn": job.arn,
             "status": _status(job),
             "failure": job.failure_message,
             "step": _step(job),

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sqlora.errors import ConfigError, NotFoundError
+from sqlora.errors import NotFoundError
 
 if TYPE_CHECKING:
-    from sqlora.backends.local import LocalBackend
+    from sqlora.backends.everywhere import Everywhere
     from sqlora.platform.state import State
     from sqlora.prepare.dataset import Dataset
     from sqlora.project import Project
@@ -30,16 +30,11 @@ def open_state(project: Project) -> State:
     return State(project.paths.database)
 
 
-def open_backend(project: Project) -> LocalBackend:
-    """The backend named in ``[train] backend``."""
-    if project.train.backend != "local":
-        raise ConfigError(
-            f"the backend {project.train.backend!r} ({project.origin('train.backend')}) is not in this version",
-            "--backend local",
-        )
-    from sqlora.backends.local import LocalBackend
+def open_backend(project: Project) -> Everywhere:
+    """All backends of the project as one; those that are not needed are not even imported."""
+    from sqlora.backends.everywhere import Everywhere
 
-    return LocalBackend(project)
+    return Everywhere(project)
 
 
 def find_dataset(project: Project, id: str | None = None) -> Dataset:

@@ -8,7 +8,7 @@ import click
 
 from sqlora.cli.command import nouns, verb
 from sqlora.cli.output import print_json, print_table
-from sqlora.cli.project import open_project, open_state
+from sqlora.cli.project import open_backend, open_project, open_state
 from sqlora.errors import NotFoundError
 
 
@@ -68,10 +68,11 @@ def list_(ctx: click.Context, deployment: str | None, since: str | None, limit: 
 @click.pass_context
 def show(ctx: click.Context, deployment: str | None, by: tuple[Any, ...], since: str | None, as_json: bool) -> None:
     """Sum up the usage, of all deployments or of DEPLOYMENT."""
-    with open_state(open_project(ctx)) as state:
-        rows = state.usage.summary(by, deployment=deployment, since=since)
-        if deployment and not rows and not state.usage.summary((), deployment=deployment):
-            _require_known(deployment, {found.name for found in state.deployments.list()} | {"base"})
+    with open_backend(open_project(ctx)) as place:
+        usage = place.state.usage
+        rows = usage.summary(by, deployment=deployment, since=since)
+        if deployment and not rows and not usage.summary((), deployment=deployment):
+            _require_known(deployment, {found.name for found in place.deployments()} | {"base"})
     if as_json:
         print_json([vars(row) for row in rows])
         return

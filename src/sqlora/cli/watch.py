@@ -9,21 +9,24 @@ from sqlora.cli.progress import ProgressLine
 from sqlora.errors import ConflictError, InterruptedRunError, TrainingError
 
 if TYPE_CHECKING:
-    from sqlora.backends.local import LocalBackend
+    from sqlora.backends.everywhere import Everywhere
     from sqlora.platform.jobs import Job
 
 
-def watch(place: LocalBackend, job: Job, line: ProgressLine, stop: bool = True) -> Job:
+def watch(place: Everywhere, job: Job, line: ProgressLine, stop: bool = True) -> Job:
     """Show the job's progress until it has ended; the completed job.
 
-    Ctrl-C tells the job to stop (it writes a checkpoint first), or with ``stop`` False leaves it running. Raises
+    Ctrl-C tells a job on this machine to stop (it writes a checkpoint first), or with ``stop`` False leaves it running.
+    One elsewhere goes on in any case: it could not be taken up again, and what it has cost would be lost. Raises
     TrainingError when the job failed, InterruptedRunError when somebody stopped it.
     """
     show = _Shown(line)
     try:
         job = place.wait(job.id, show)
     except KeyboardInterrupt:
-        if stop:
+        if job.backend != "local":
+            line.message(f"the job goes on on {job.backend}; sqlora jobs stop {job.id} ends it")
+        elif stop:
             line.message("stopping after this step; the checkpoint is kept")
             with contextlib.suppress(ConflictError):  # the worker heard Ctrl-C too and may have stopped by now
                 place.stop(job.id)
@@ -31,12 +34,17 @@ def watch(place: LocalBackend, job: Job, line: ProgressLine, stop: bool = True) 
                 place.wait(job.id, show)
         raise
     if job.status == "Failed":
+        log = place.project.paths.job(job.id) / "worker.log"
+        more = f"{log} says more; " if job.backend == "local" else ""
         raise TrainingError(
-            f"job {job.id} failed: {job.failure_message or 'no reason given'}",
-            f"{place.paths.job(job.id) / 'worker.log'} says more; the same command tries again",
+            f"job {job.id} failed: {job.failure_message or 'no reason given'}", f"{more}the same command tries again"
         )
     if job.status == "Stopped":
-        raise InterruptedRunError(f"job {job.id} was stopped; its checkpoint is kept", f"sqlora jobs resume {job.id}")
+        resumable = place.backend(job.backend).capabilities.resumable
+        raise InterruptedRunError(
+            f"job {job.id} was stopped{'; its checkpoint is kept' if resumable else ''}",
+            f"sqlora jobs resume {job.id}" if resumable else "sqlora train trains anew",
+        )
     return job
 
 

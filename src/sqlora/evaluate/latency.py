@@ -3,8 +3,9 @@
 The method of AWS's own measurement (amazon-nova-samples, text-to-sql notebook), so that figures can be set side by
 side: streamed calls one at a time; time to first token = from the call to the first delta; tokens/s = output
 tokens / (total - time to first token). Cold and warm are told apart: before a cold call the deployment is made to
-forget what it keeps in memory, as far as the backend offers that; the call after it is not counted; then come the
-warm ones. Medians with quartiles, never means: one slow call would move them.
+forget what it keeps in memory, as far as the backend offers that, or else left alone for ``cold_idle`` seconds (AWS:
+600); the call after it is not counted; then come the warm ones. Medians with quartiles, never means: one slow call
+would move them.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Protocol, runtime_checkable
 
+from sqlora.backends.routing import answering
 from sqlora.engines.base import Completion, Delta, Sampling
 from sqlora.evaluate.report.contents import Latency, Spread
 from sqlora.evaluate.statistics import quantile
@@ -27,12 +29,14 @@ class LatencyPlan:
     """How many ``cold`` and ``warm`` calls; AWS's notebook makes 5 and 50.
 
     Answers are cut at ``max_tokens``, the reference workload's: an untuned model that never ends would take minutes
-    and tell nothing more.
+    and tell nothing more. ``cold_idle``: seconds before each cold call of a backend that cannot unload; None: no
+    cold calls there.
     """
 
     cold: int = 3
     warm: int = 10
     max_tokens: int = 60
+    cold_idle: float | None = None
 
 
 class Streaming(Protocol):
@@ -75,17 +79,19 @@ def measure_latency(
     plan: LatencyPlan = LatencyPlan(),
     *,
     clock: Callable[[], float] = time.perf_counter,
+    sleep: Callable[[float], None] = time.sleep,
     report: Callable[[int, int], None] = lambda done, total: None,
 ) -> Latency:
     """Ask ``records`` in turn, one at a time; ``report`` is told how many of how many calls were made."""
-    cold_calls = plan.cold if isinstance(backend, Unloading) else 0
+    cool = _cooling(answering(backend, deployment), deployment, plan, sleep)
+    cold_calls = plan.cold if cool else 0
     total = cold_calls + 1 + plan.warm
     sampling = replace(sampling, max_tokens=min(sampling.max_tokens, plan.max_tokens))
     cold: list[Call] = []
     warm: list[Call] = []
     for number in range(total):
-        if number < cold_calls and isinstance(backend, Unloading):
-            backend.unload(deployment)
+        if number < cold_calls and cool:
+            cool()
         asked = records[number % len(records)]
         call = timed(partial(backend.converse, deployment, asked, sampling, caller=CALLER), clock)
         if number < cold_calls:
@@ -103,6 +109,15 @@ def measure_latency(
         max_tokens=sampling.max_tokens,
         note="" if cold_calls else "cold not measured: this backend can't make a deployment cold",
     )
+
+
+def _cooling(
+    backend: object, deployment: str, plan: LatencyPlan, sleep: Callable[[float], None]
+) -> Callable[[], None] | None:
+    """What makes the next call a cold one; None where nothing does."""
+    if isinstance(backend, Unloading):
+        return partial(backend.unload, deployment)
+    return None if plan.cold_idle is None else partial(sleep, plan.cold_idle)
 
 
 def timed(ask: Callable[[], Iterator[Delta | Completion]], clock: Callable[[], float]) -> Call:

@@ -17,6 +17,10 @@ class Deployed(Protocol):
     def model_id(self) -> str:
         """The custom model it serves."""
 
+    @property
+    def backend(self) -> str:
+        """Where it is."""
+
 
 class Deployments(Protocol):
     """A backend, as far as deployments can be looked up in it."""
@@ -39,5 +43,17 @@ def identify(project: Project, backend: Deployments, names: Sequence[str]) -> di
         raise ConfigError("no model to evaluate", "sqlora evaluate --model base --model NAME")
     if twice := [name for name in dict.fromkeys(names) if list(names).count(name) > 1]:
         raise ConfigError(f"model {twice[0]!r} is named twice", "name each model once")
-    base = f"{project.train.backend} {project.train.base_model}"
-    return {name: base if is_base(project, name) else f"{base} {backend.deployment(name).model_id}" for name in names}
+    return {name: _identity(project, backend, name) for name in names}
+
+
+def _identity(project: Project, backend: Deployments, name: str) -> str:
+    if name == BASE:
+        return f"{project.train.backend} {_base_model(project, project.train.backend)}"
+    if is_base(project, name):
+        return f"local {name}"
+    found = backend.deployment(name)
+    return f"{found.backend} {_base_model(project, found.backend)} {found.model_id}"
+
+
+def _base_model(project: Project, backend: str) -> str:
+    return project.aws.model if backend in ("bedrock", "sagemaker") else project.train.base_model

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from sqlora.backends.revise import revise
+from sqlora.backends.routing import can_search
 from sqlora.engines.base import Completion, Delta, Sampling
 from sqlora.errors import BusyError, InterruptedRunError
 from sqlora.evaluate.answers import Answer, AnswerStore
@@ -173,9 +174,10 @@ class _Run:
         records = [question.record for question in questions]
         plain = replace(self.sampling, beams=1)
         completions = self.backend.converse_batch(name, records, plain, caller=CALLER)
+        beams = 1 if is_base(self.project, name) or not can_search(self.backend, name) else self.sampling.beams
         return revise(
             self.backend, name, records, completions, lambda place, text: self.judge.sound(questions[place], text),
-            plain, 1 if is_base(self.project, name) else self.sampling.beams, caller=CALLER,
+            plain, beams, caller=CALLER,
         )  # fmt: skip
 
     def _report(self, name: str, done: int, correct: int, left: int) -> None:
@@ -188,7 +190,7 @@ class _Run:
             return None
         path = folder / "latency.json"
         known: dict[str, Any] = _read_object(path)
-        key = f"{identity} {plan}"
+        key = f"{identity} cold={plan.cold} warm={plan.warm} max_tokens={plan.max_tokens} idle={plan.cold_idle}"
         if key not in known:
             asked = [question.record for question in spread(self.questions, max(plan.cold, plan.warm, 1))]
             found = measure_latency(

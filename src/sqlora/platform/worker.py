@@ -55,9 +55,9 @@ def alive(job: Job) -> bool:
 def interrupted(job: Job) -> bool:
     """Whether the job has not ended, yet nobody works on it: its worker was killed or never began.
 
-    Of a job that the server works on, only the server can tell.
+    Of a job that the server works on, only the server can tell, and of one elsewhere its backend.
     """
-    return not job.ended and not job.served and not alive(job)
+    return job.backend == "local" and not job.ended and not job.served and not alive(job)
 
 
 class Worker:

@@ -31,7 +31,7 @@ def say(project: Path, monkeypatch: pytest.MonkeyPatch) -> Say:
         asked: list[dict[str, Any]] = []
 
         def converse(
-            self: LocalBackend, name: str, record: dict[str, Any], sampling: Any
+            self: LocalBackend, name: str, record: dict[str, Any], sampling: Any, *, caller: str
         ) -> Iterator[Delta | Completion]:
             asked.append({"deployment": name, "record": record, "max_tokens": sampling.max_tokens})
             yield from (Delta(f"{word} ", 1) for word in text.split(" "))

@@ -105,7 +105,7 @@ def test_without_an_example_an_explained_file_that_loads(
     assert run("init", "mine").exit_code == 0
     assert files(tmp_path / "mine") == ["sqlora.toml"]
     project = load_project(tmp_path / "mine", environ={})
-    assert (project.name, project.dialect_name, project.train.recipe) == ("mine", "duckdb", "standard")
+    assert (project.name, project.dialect_name, project.train.recipe_name) == ("mine", "duckdb", "standard")
 
 
 def test_every_commented_setting_is_one_that_exists_with_its_default(tmp_path: Path) -> None:
@@ -119,12 +119,12 @@ def test_every_commented_setting_is_one_that_exists_with_its_default(tmp_path: P
     project = load_project(tmp_path, environ={})
     (tmp_path / "sqlora.toml").write_text("")
     default = load_project(tmp_path, environ={})
-    for section in ("prepare", "evaluate"):
+    for section in ("prepare", "evaluate", "aws"):
         assert getattr(project, section) == getattr(default, section), section
-    assert (project.train.backend, project.train.base_model, project.train.recipe) == (
+    assert (project.train.backend, project.train.base_model, project.train.recipe_name) == (
         default.train.backend,
         default.train.base_model,
-        default.train.recipe,
+        default.train.recipe_name,
     )
 
 

@@ -62,7 +62,7 @@ def test_training_without_data_says_to_prepare(run: Run, project: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--backend", "bedrock"], "the backend 'bedrock' (command line) is not in this version"),
+        (["--backend", "bedrock"], "recipe 'demo': learning_rate = 0.003; it takes 1e-06 to 0.0001"),
         (["--recipe", "fast"], "unknown recipe 'fast'"),
         (["--base-model", "smollm3"], "no base model 'smollm3'"),
     ],

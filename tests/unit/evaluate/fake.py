@@ -80,6 +80,7 @@ def make_dataset(
 @dataclass(frozen=True)
 class Deployed:
     model_id: str
+    backend: str = "local"
 
 
 @dataclass
