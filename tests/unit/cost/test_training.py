@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 from decimal import Decimal
 from pathlib import Path
 
@@ -88,7 +89,7 @@ def test_hours_are_a_number(hours: float) -> None:
 
 def test_tokens_are_estimated_from_the_text_alone(tmp_path: Path) -> None:
     pairs = [record("s" * 350, "q" * 35, "a" * 35)] * 3
-    assert count_tokens_estimate(pairs) == 3 * 420 / CHARACTERS_A_TOKEN
+    assert count_tokens_estimate(pairs) == math.ceil(3 * 420 / CHARACTERS_A_TOKEN)
     file = tmp_path / "train.jsonl"
     file.write_text("".join(json.dumps(pair) + "\n" for pair in pairs))
     assert count_tokens_estimate(file) == count_tokens_estimate(pairs)
