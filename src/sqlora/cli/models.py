@@ -10,7 +10,7 @@ import click
 
 from sqlora.cli.command import nouns, verb
 from sqlora.cli.output import print_fields, print_json, print_table
-from sqlora.cli.project import open_backend, open_project, open_state
+from sqlora.cli.project import open_backend, open_project
 
 
 @nouns(
@@ -36,15 +36,18 @@ def command() -> None:
 @click.pass_context
 def list_(ctx: click.Context, as_json: bool) -> None:
     """List the custom models, newest first."""
-    with open_state(open_project(ctx)) as state:
-        found = state.models.list()
+    with open_backend(open_project(ctx)) as place:
+        found = place.models()
     if as_json:
         print_json([vars(model) for model in found])
         return
     print_table(
-        ["id", "name", "base model", "train loss", "validation loss", "created"],
+        ["id", "name", "backend", "base model", "train loss", "validation loss", "created"],
         [
-            [model.id, model.name, model.base_model, model.train_loss, model.validation_loss, model.created_at]
+            [
+                model.id, model.name, model.backend, model.base_model, model.train_loss, model.validation_loss,
+                model.created_at,
+            ]
             for model in found
         ],
     )
@@ -64,20 +67,21 @@ def list_(ctx: click.Context, as_json: bool) -> None:
 def show(ctx: click.Context, id: str, as_json: bool) -> None:
     """Show the custom model ID (or name)."""
     project = open_project(ctx)
-    with open_state(project) as state:
-        model = state.models.get(id)
-        deployed = [deployment.name for deployment in state.deployments.list(model_id=model.id)]
-    folder = project.state / model.folder
-    manifest = _manifest(folder / "manifest.json")
+    with open_backend(project) as place:
+        model = place.model(id)
+        deployed = [deployment.name for deployment in place.deployments() if deployment.model_id == model.id]
+    folder = project.state / model.folder if model.folder else None  # one elsewhere has none
+    manifest = _manifest(folder / "manifest.json") if folder else {}
     if as_json:
         print_json({**vars(model), "folder": folder, "deployments": deployed, "manifest": manifest})
         return
     recipe = manifest.get("recipe")
-    weights = folder / "adapter_model.safetensors"
     print_fields(
         {
             "model": model.name,
             "id": model.id,
+            "backend": model.backend,
+            "arn": model.arn,
             "base model": model.base_model,
             "dataset": manifest.get("dataset_id"),
             "recipe": recipe.get("name") if isinstance(recipe, dict) else recipe,
@@ -88,9 +92,13 @@ def show(ctx: click.Context, id: str, as_json: bool) -> None:
             "deployed as": deployed or None,
             "created": model.created_at,
             "folder": folder,
-            "size": f"{weights.stat().st_size / 1e6:,.1f} MB" if weights.exists() else "its weights are gone",
+            "size": _size(folder / "adapter_model.safetensors") if folder else None,
         }
     )
+
+
+def _size(weights: Path) -> str:
+    return f"{weights.stat().st_size / 1e6:,.1f} MB" if weights.exists() else "its weights are gone"
 
 
 def _manifest(file: Path) -> dict[str, Any]:
@@ -115,7 +123,7 @@ def _manifest(file: Path) -> dict[str, Any]:
 def rm(ctx: click.Context, id: str, as_json: bool) -> None:
     """Remove the custom model ID (or name) and its weights; not while it is deployed."""
     with open_backend(open_project(ctx)) as place:
-        model = place.state.models.get(id)
+        model = place.model(id)
         place.delete_model(model.id)
     if as_json:
         print_json({"removed": model.id})
