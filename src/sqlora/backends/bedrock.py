@@ -60,11 +60,13 @@ class BedrockBackend(AwsBackend):
 
     def estimate(self, request: TrainingRequest) -> Option:
         """See `Backend`: tokens × epochs × price, and storage. The tokens are estimated: Nova's tokenizer is secret."""
+        from sqlora.cost.prices import load_prices
         from sqlora.cost.training import bedrock_training, count_tokens_estimate
 
         dataset = self._dataset(request)
         tokens = count_tokens_estimate(dataset.path("train"))
-        return bedrock_training(tokens, int(request.recipe.epochs), self.base_model(request))
+        prices = load_prices(self.project.cost.prices)
+        return bedrock_training(tokens, int(request.recipe.epochs), self.base_model(request), prices)
 
     def fingerprint(self, request: TrainingRequest) -> str:
         """See `AwsBackend`: what the service is told, and no more."""

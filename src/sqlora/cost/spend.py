@@ -133,9 +133,9 @@ def _families(books: Books) -> Mapping[str, str]:
 def _trained(job: Resource, books: Books) -> list[Line]:
     """A training that the service has done: by the seconds that SageMaker bills, or Bedrock's tokens, an estimate."""
     details, name = job.details, f"training {job.name}"
-    if "billable_seconds" in details:
+    if "billable" in details:  # seconds of each attempt
         price = instance_price(details["instance"], books.table)
-        hours = Decimal(details["billable_seconds"]) / 3600
+        hours = Decimal(sum(details["billable"].values())) / 3600
         return [hourly(name, round(hours, 4), price, details.get("instances", 1))]
     if details.get("status") != "Completed" or "hyperparameters" not in details:
         return []

@@ -94,7 +94,7 @@ def test_one_that_was_not_completed_is_left_out(state: State, status: str) -> No
 
 
 def test_a_sagemaker_job_is_billed_by_its_seconds(state: State) -> None:
-    trained(state, "sagemaker", status="Failed", billable_seconds=1_800, instance="ml.g5.48xlarge", instances=2)
+    trained(state, "sagemaker", status="Failed", billable={"1": 600, "2": 1_200}, instance="ml.g5.48xlarge", instances=2)
     line = spent(state)["sagemaker"].lines[0]
     assert (line.amount, line.formula) == (Decimal("20.36"), "2 × 0.5 h × $20.36 per hour")
 
