@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 import boto3
@@ -40,9 +41,15 @@ import_role_arn = "{ROLE}"
     return load_project(folder, environ={})
 
 
+@cache
+def _session() -> boto3.Session:
+    """One, so that the service models are read once; with keys that the server takes."""
+    return boto3.Session(KEY, SECRET, region_name="us-east-1")
+
+
 def account_of(project: Project) -> Account:
-    """With keys that the server takes."""
-    return Account(project.aws, boto3.Session(KEY, SECRET, region_name=project.aws.region))
+    """With boto3's clients as they are."""
+    return Account(project.aws, _session())
 
 
 @contextmanager

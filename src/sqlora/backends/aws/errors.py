@@ -18,6 +18,7 @@ from sqlora.errors import (
 )
 
 SIGN_IN = "sign in again (aws sso login, or new keys), then run the same command; it goes on where it was"
+CHECK_NETWORK = "check the network (and AWS_ENDPOINT_URL), then run the same command"
 _EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"}
 _EXPIRED_HERE = {"TokenRetrievalError", "SSOError", "SSOTokenLoadError", "UnauthorizedSSOTokenError"}  # botocore's own
 _UNKNOWN = {"UnrecognizedClientException", "InvalidClientTokenId", "InvalidAccessKeyId", "SignatureDoesNotMatch",
@@ -73,11 +74,14 @@ def is_missing(error: BaseException) -> bool:
 def translate(error: Exception, doing: str, next_step: str | None = None) -> SqloraError | None:
     """The error to show; None for one that is neither AWS's nor botocore's."""
     from botocore.exceptions import BotoCoreError, ClientError
+    from botocore.parsers import ResponseParserError  # no BotoCoreError: a proxy answers with a page of its own
 
     if isinstance(error, ClientError):
         return _of_service(error, doing, next_step)
     if isinstance(error, BotoCoreError):
         return _of_client(error, doing, next_step)
+    if isinstance(error, ResponseParserError):
+        return ServiceError(f"cannot {doing}: the answer is not AWS's ({_first_line(error)})", CHECK_NETWORK)
     return None
 
 
@@ -117,7 +121,12 @@ def _of_client(error: Any, doing: str, next_step: str | None) -> SqloraError:
     if isinstance(error, known.NoRegionError | known.UnknownEndpointError | known.InvalidRegionError):
         return ConfigError(message, "correct [aws] region in sqlora.toml")
     if isinstance(error, known.HTTPClientError):
-        return ServiceError(message, "check the network (and AWS_ENDPOINT_URL), then run the same command")
+        return ServiceError(message, CHECK_NETWORK)
     if isinstance(error, known.ParamValidationError):
         return ConfigError(message, next_step)
     return ServiceError(message, next_step)
+
+
+def _first_line(error: Exception) -> str:
+    text = str(error).partition("\n")[0]
+    return text if len(text) <= 200 else f"{text[:199]}…"

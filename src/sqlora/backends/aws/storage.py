@@ -111,7 +111,11 @@ class Storage:
                 bucket,
                 key,
                 ExtraArgs={**encryption, "ChecksumAlgorithm": "SHA256", "Tagging": tags},
-                Config=TransferConfig(multipart_threshold=PART_BYTES, multipart_chunksize=PART_BYTES),
+                Config=TransferConfig(
+                    multipart_threshold=PART_BYTES,
+                    multipart_chunksize=PART_BYTES,
+                    use_threads=row.details["bytes"] >= PART_BYTES,
+                ),
             )
 
     # reading --------------------------------------------------------------------------------------------------
