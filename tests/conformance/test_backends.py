@@ -12,6 +12,7 @@ import pytest
 
 from sqlora.backends.base import Backend, TrainingRequest
 from sqlora.backends.bedrock import BedrockBackend
+from sqlora.backends.sagemaker import SageMakerBackend
 from sqlora.engines.base import Completion, Delta, Sampling
 from sqlora.errors import ConfigError, ConflictError, ContextError, NotFoundError, SqloraError
 from sqlora.platform.jobs import Job
@@ -25,7 +26,7 @@ QUESTION = record(SYSTEM, "how many regions?")
 
 @pytest.fixture
 def dataset(tmp_path: Path) -> str:
-    return add_dataset(tmp_path).id
+    return add_dataset(tmp_path, held_out=2).id
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,7 @@ WAITS = {"model_name": "retail-waits"}  # tests.wire.training: the server's work
 KINDS = {
     "local": Kind(local, {"recipe": Recipe(epochs=1000)}),
     "bedrock": Kind(lambda folder: cloud(BedrockBackend, folder), WAITS),
+    "sagemaker": Kind(lambda folder: cloud(SageMakerBackend, folder), WAITS),
 }
 
 

@@ -27,8 +27,12 @@ def write_project(folder: Path, text: str = '[project]\nname = "Larkspur Markets
     (folder / "sqlora.toml").write_text(text)
 
 
-def add_dataset(folder: Path, count: int = 8, system: str = SYSTEM) -> Dataset:
-    examples = [Example(f"question {n}?", f"SELECT {n}", "test", split="train") for n in range(count)]
+def add_dataset(folder: Path, count: int = 8, system: str = SYSTEM, held_out: int = 0) -> Dataset:
+    """``count`` training records and ``held_out`` validation records."""
+    examples = [
+        Example(f"question {n}?", f"SELECT {n}", "test", split="train" if n < count else "validation")
+        for n in range(count + held_out)
+    ]
     return write_dataset(folder / ".sqlora", examples, system, {"dialect": "larkql"}, "2026-11-23T00:00:00Z")
 
 

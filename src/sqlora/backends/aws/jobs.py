@@ -180,6 +180,17 @@ class Jobs:
                 **({"failure_message": failure_message} if failure_message else {}),
             )
 
+    def again(self, row: Resource, **details: Any) -> Resource:
+        """A job that has ended goes on: its model is planned anew. ConflictError when the model's name is taken."""
+        _ = self._site.account.id  # see `plan`
+        before = self._site.ledger.get(row.details["model_id"])
+        with self._site.state.transaction():
+            if before.name in self._local_models():
+                raise ConflictError(f"a custom model named {before.name!r} exists already", "sqlora train --name")
+            model = self._site.plan("model", before.name, parent_id=row.id, details=_of_maker(before))
+            changes = {"status": "InProgress", "ended_at": None, "failure_message": None, "model_id": model.id}
+            return self._site.ledger.note(row.id, {**changes, **details})
+
     def drop(self, row: Resource) -> None:
         """The service has refused to make it, for good: its names are free again."""
         with self._site.state.transaction():
@@ -194,3 +205,8 @@ class Jobs:
             raise ConflictError(f"job {job.name!r} is {job.status}", f"sqlora jobs stop {job.id}")
         self._site.forget(self._site.ledger.get(job.id))
         return job
+
+
+def _of_maker(model: Resource) -> dict[str, Any]:
+    """What is known of a model before it is made."""
+    return {key: model.details.get(key) for key in ("base_model", "system")}
