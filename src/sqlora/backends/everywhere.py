@@ -52,14 +52,17 @@ class Remote(Backend, Protocol):
 class Everywhere:
     """`Backend` of a project, over `LocalBackend` and whichever others it uses. Close it, or use it in a ``with``.
 
-    ``local`` is the one for this machine, with the state that all share.
+    ``local`` is the one for this machine, with the state that all share; ``opened`` are others, by name, that need not
+    be made.
     """
 
-    def __init__(self, project: Project, local: LocalBackend | None = None) -> None:
+    def __init__(
+        self, project: Project, local: LocalBackend | None = None, opened: Mapping[str, Remote] | None = None
+    ) -> None:
         self.project = project
         self.local = local or LocalBackend(project)
         self.state = self.local.state
-        self._opened: dict[str, Remote] = {}
+        self._opened: dict[str, Remote] = dict(opened or {})
 
     def close(self) -> None:
         """Let go of all that were opened."""

@@ -93,6 +93,13 @@ class App(Nouns):
         sys.exit(code if isinstance(code, int) else 0)
 
 
+# What is not installed with sqlora alone → the extra that has it.
+_EXTRAS = {
+    "boto3": "aws", "botocore": "aws", "torch": "train", "transformers": "train", "tokenizers": "train",
+    "safetensors": "train", "gguf": "train", "huggingface_hub": "train",
+}  # fmt: skip
+
+
 def report(error: BaseException, arguments: Sequence[str]) -> int | None:
     """Print what went wrong and the next step on stderr; the exit code, or None for a fault in sqlora itself."""
     again = f"sqlora {shlex.join(arguments)}"
@@ -111,6 +118,9 @@ def report(error: BaseException, arguments: Sequence[str]) -> int | None:
     if isinstance(error, OSError) and error.errno in _DISK:
         where = f": {error.filename}" if error.filename else ""
         _say("error", f"{error.strerror}{where}", _DISK[error.errno])
+        return 1
+    if isinstance(error, ModuleNotFoundError) and (name := (error.name or "").split(".")[0]) in _EXTRAS:
+        _say("error", f"this needs the package {name}", f"pip install 'sqlora[{_EXTRAS[name]}]'")
         return 1
     if isinstance(error, MemoryError):
         _say("error", "out of memory", "close other programs, or choose a smaller base_model or pack_tokens")

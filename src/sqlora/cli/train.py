@@ -129,7 +129,9 @@ def _begin(place: Everywhere, request: TrainingRequest, known: Job | None, line:
         line.message(f"job {known.id} is stopping; it goes on when it has")
         known = place.wait(known.id)
     if _at_work(known):
-        line.message(f"job {known.id} is being trained already")
+        planned = known.backend != "local" and known.arn is None  # its command died before the service heard of it
+        how = "not submitted yet; watching it does that" if planned else "being trained already"
+        line.message(f"job {known.id} is {how}")
         return known
     line.message(f"job {known.id} goes on from its last checkpoint")
     return place.resume(known.id, request.detach)

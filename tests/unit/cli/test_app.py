@@ -143,6 +143,11 @@ def raising(error: BaseException, monkeypatch: pytest.MonkeyPatch) -> None:
             ["error: Permission denied: /data/x", "next: change the permissions, or work in another folder"],
         ),
         (
+            ModuleNotFoundError("No module named 'botocore'", name="botocore.config"),
+            1,
+            ["error: this needs the package botocore", "next: pip install 'sqlora[aws]'"],
+        ),
+        (
             MemoryError(),
             1,
             ["error: out of memory", "next: close other programs, or choose a smaller base_model or pack_tokens"],
