@@ -93,7 +93,8 @@ def _show_training(lines: list[Line], figures: Figures | None) -> None:
 
 def _show_spent(figures: Figures) -> None:
     for spent in figures.spent:
-        total = dollars(spent.total) if spent.billed else "not billed"
+        total = dollars(spent.total) if spent.total is not None else f"at least {dollars(spent.known)}"
+        total = total if spent.billed else "not billed"
         asked = f"{spent.questions:,} questions, {spent.input_tokens:,} tokens in, {spent.output_tokens:,} out"
         rows = [[line.name, dollars(line.amount), line.formula] for line in spent.lines]
         print_table([f"so far: {spent.backend}", total, asked], rows)

@@ -52,8 +52,11 @@ class Price:
 
     @property
     def rate(self) -> str:
-        """``$7.09 per hour``."""
-        return f"{NOT_FOUND if self.value is None else f'${self.value.normalize():f}'} per {self.unit}"
+        """``$7.09 per hour``: all its digits, and two after the point at least."""
+        if self.value is None:
+            return f"{NOT_FOUND} per {self.unit}"
+        digits = max(2, -int(self.value.normalize().as_tuple().exponent))
+        return f"${self.value:.{digits}f} per {self.unit}"
 
     def __str__(self) -> str:
         value = NOT_FOUND if self.value is None else f"{self.value.normalize():f} {self.currency}"

@@ -42,6 +42,11 @@ class Spend:
         """Dollars; 0 for what nobody bills, None when a price is not known."""
         return total_of(self.lines) if self.billed else Decimal(0)
 
+    @property
+    def known(self) -> Decimal:
+        """What the lines with an amount come to: the least that was spent."""
+        return sum((line.amount for line in self.lines if self.billed and line.amount is not None), Decimal(0))
+
     def as_dict(self) -> dict[str, Any]:
         """For JSON; amounts as exact text."""
         total = self.total

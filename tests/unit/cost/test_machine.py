@@ -14,7 +14,7 @@ MACHINE = Machine(Decimal("1.8"), 250, Decimal("0.10"))
 def test_a_month_on_this_machine() -> None:
     busy, always = machine_options(MACHINE, 22_000)
     assert busy.total == Decimal("1.1")  # 11 hours
-    assert busy.lines[0].formula == "22,000 × 1.8 s × $0.1 per hour"
+    assert busy.lines[0].formula == "22,000 × 1.8 s × $0.10 per hour"
     assert always.total == Decimal(73)
     assert "measured on 250" in busy.lines[0].note
 

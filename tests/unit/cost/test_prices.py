@@ -115,3 +115,16 @@ def test_a_table_that_is_no_text(tmp_path: Path) -> None:
     (tmp_path / "own.toml").write_bytes(b"\xff\xfe")
     with pytest.raises(ConfigError, match="not UTF-8"):
         load_prices(tmp_path / "own.toml")
+
+
+@pytest.mark.parametrize(
+    ("value", "rate"),
+    [
+        ("0.1", "$0.10 per hour"),
+        ("16.288", "$16.288 per hour"),
+        ("65", "$65.00 per hour"),
+        ("0.000035", "$0.000035 per hour"),
+    ],
+)
+def test_a_rate_has_all_its_digits(value: str, rate: str) -> None:
+    assert read_prices(GOOD.replace('"0.1"', f'"{value}"'), "x")["hour"].rate == rate

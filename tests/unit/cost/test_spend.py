@@ -84,6 +84,7 @@ def test_one_whose_data_is_gone_cannot_be_reckoned(state: State) -> None:
     trained(state, hyperparameters={"epochCount": "5"})
     found = spent(state, tokens=None)["bedrock"]
     assert found.total is None
+    assert found.known == found.lines[1].amount, "its storage"
     assert dollars(found.lines[0].amount) == "not found"
 
 
