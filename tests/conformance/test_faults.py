@@ -151,7 +151,8 @@ class Desk:
         running = [job for job in jobs if job["status"] in ("InProgress", "Stopping")]
         arns = [
             *(("job", job["jobArn"]) for job in running),
-            *(("model", model["modelArn"]) for model in models),
+            # The job of one that is Creating has not ended, and the tags come with its end.
+            *(("model", model["modelArn"]) for model in models if model["modelStatus"] != "Creating"),
             *(("deployment", deployment["customModelDeploymentArn"]) for deployment in deployments),
         ]
         return [(kind, tag(bedrock, arn)) for kind, arn in arns]

@@ -268,7 +268,7 @@ def test_a_deployment_that_fails_says_why(backend: AwsBackend, server: Live, nam
     job = trained(backend, name)
     theirs = server.backend.state.models.get(name)
     (server.backend.paths.path / theirs.folder / "adapter_model.safetensors").write_text("unfit")
-    with pytest.raises(ConflictError, match="is Failed: .*does not fit"):
+    with pytest.raises(ConflictError, match=r"is Failed: .*does not fit"):
         backend.create_deployment(name)
     assert backend.deployment(name).status == "Failed"
     with pytest.raises(ConflictError, match="Failed"):
