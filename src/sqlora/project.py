@@ -144,6 +144,12 @@ class Project:
         return self.settings.train
 
     @property
+    def recipe_name(self) -> str:
+        """``[train] recipe``, or what goes with the model: Nova's rates do not train a small one."""
+        nova = self.train.backend in ("bedrock", "sagemaker") and self.aws.model.startswith("amazon.")
+        return self.train.recipe or ("nova" if nova else "standard")
+
+    @property
     def deploy(self) -> DeploySection:
         """``[deploy]``."""
         return self.settings.deploy

@@ -123,15 +123,7 @@ class TrainSection(Section):
     @field_validator("base_model", mode="after")
     @classmethod
     def _from_folder(cls, value: str, info: ValidationInfo) -> str:
-        # "Qwen/Qwen2.5-Coder-0.5B" is a hub id unless such a folder lies beside the project file.
-        path = _folder_of(info) / Path(value).expanduser()
-        named_as_path = value.startswith((".", "/", "~")) or value.endswith(".gguf")
-        return str(path) if named_as_path or ("/" in value and path.is_dir()) else value
-
-    @property
-    def recipe_name(self) -> str:
-        """The recipe, or the backend's own: Nova's rates do not train a small model, nor a small model's Nova."""
-        return self.recipe or ("nova" if self.backend in ("bedrock", "sagemaker") else "standard")
+        return _base_model(value, info)
 
     @property
     def overrides(self) -> dict[str, Any]:
@@ -185,6 +177,11 @@ class AwsSection(Section):
         default=None, min_length=1, description="training image of an open base model; default: AWS's of PyTorch"
     )
     confirm_above: float = Field(default=10.0, ge=0, description="dollars from which a bill has to be confirmed")
+
+    @field_validator("model", mode="after")
+    @classmethod
+    def _from_folder(cls, value: str, info: ValidationInfo) -> str:
+        return _base_model(value, info)
 
 
 class VllmSection(Section):
@@ -300,6 +297,13 @@ SECTIONS: dict[str, type[Section]] = {
     "cost": CostSection,
     "serve": ServeSection,
 }
+
+
+def _base_model(value: str, info: ValidationInfo) -> str:
+    """A base model's name, or its path: "Qwen/Qwen2.5-Coder-0.5B" is a hub id unless there is such a folder."""
+    path = _folder_of(info) / Path(value).expanduser()
+    named_as_path = value.startswith((".", "/", "~")) or value.endswith(".gguf")
+    return str(path) if named_as_path or ("/" in value and path.is_dir()) else value
 
 
 def _folder_of(info: ValidationInfo) -> Path:

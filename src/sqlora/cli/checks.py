@@ -255,7 +255,7 @@ def recipe(project: Project) -> Check:
     """[train] gives a recipe that is valid."""
     from sqlora.train.recipe import load_recipe
 
-    loaded = load_recipe(project.train.recipe_name, project.train.overrides)
+    loaded = load_recipe(project.recipe_name, project.train.overrides)
     return Check("recipe", "pass", f"{loaded.name}: rank {loaded.rank}, {loaded.epochs:g} epochs")
 
 

@@ -67,7 +67,7 @@ def command(
 
         data = find_dataset(project, dataset)
         request = TrainingRequest(
-            data.id, load_recipe(project.train.recipe_name, project.train.overrides), model_name=name, detach=detach
+            data.id, load_recipe(project.recipe_name, project.train.overrides), model_name=name, detach=detach
         )
         place.capabilities.check(request, sum(1 for _ in data.records("train")), place.base_model)
         known = None if again else _known_job(place, request)

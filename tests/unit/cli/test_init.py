@@ -105,7 +105,7 @@ def test_without_an_example_an_explained_file_that_loads(
     assert run("init", "mine").exit_code == 0
     assert files(tmp_path / "mine") == ["sqlora.toml"]
     project = load_project(tmp_path / "mine", environ={})
-    assert (project.name, project.dialect_name, project.train.recipe_name) == ("mine", "duckdb", "standard")
+    assert (project.name, project.dialect_name, project.recipe_name) == ("mine", "duckdb", "standard")
 
 
 def test_every_commented_setting_is_one_that_exists_with_its_default(tmp_path: Path) -> None:
@@ -121,10 +121,10 @@ def test_every_commented_setting_is_one_that_exists_with_its_default(tmp_path: P
     default = load_project(tmp_path, environ={})
     for section in ("prepare", "evaluate", "aws"):
         assert getattr(project, section) == getattr(default, section), section
-    assert (project.train.backend, project.train.base_model, project.train.recipe_name) == (
+    assert (project.train.backend, project.train.base_model, project.recipe_name) == (
         default.train.backend,
         default.train.base_model,
-        default.train.recipe_name,
+        default.recipe_name,
     )
 
 

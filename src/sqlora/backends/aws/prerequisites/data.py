@@ -85,8 +85,7 @@ def bill(site: Site) -> Result:
 
 
 def _recipe(site: Site) -> Recipe:
-    train = site.project.train
-    return load_recipe(train.recipe_name, train.overrides)
+    return load_recipe(site.project.recipe_name, site.project.train.overrides)
 
 
 def _backend(site: Site) -> AwsBackend:
