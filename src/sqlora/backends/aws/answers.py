@@ -131,9 +131,8 @@ def _pieces(stream: Any, doing: str, began: float) -> Generator[Delta | Completi
     text, first, stop = "", None, "end_turn"
     for event in _events(stream, doing):
         if "contentBlockDelta" in event:
-            piece = event["contentBlockDelta"]["delta"].get("text", "")
-            if piece:
-                first = time.perf_counter() - began if first is None else first
+            first = time.perf_counter() - began if first is None else first
+            if piece := event["contentBlockDelta"]["delta"].get("text", ""):
                 text += piece
                 yield Delta(piece, 1)
         elif "messageStop" in event:
