@@ -82,6 +82,12 @@ def _moto_apps() -> dict[str, Wsgi]:
     # would otherwise allow all pages to.
     settings.S3_IGNORE_SUBDOMAIN_BUCKETNAME = True
     werkzeug_app.DISABLE_GLOBAL_CORS = True
+    from moto.iam.access_control import PermissionResult  # after MOTO_IAM_LOAD_MANAGED_POLICIES is set
+    from moto.s3.models import FakeBucket
+
+    # moto does enforce a bucket's policy, and takes every condition for one that is not met: "TLS only" would shut
+    # everybody out, whatever they speak.
+    FakeBucket.get_permission = lambda bucket, action, resource: PermissionResult.NEUTRAL
     return {service: werkzeug_app.create_backend_app(service) for service in SERVICES}
 
 

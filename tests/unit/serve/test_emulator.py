@@ -122,6 +122,19 @@ def test_presigned_urls(s3: Any, bucket: str) -> None:
         assert response.read() == b"by url"
 
 
+def test_a_buckets_policy_shuts_nobody_out(s3: Any, bucket: str) -> None:
+    """No policy is enforced, so neither is one that wants TLS of a server that is reached without."""
+    arns = [f"arn:aws:s3:::{bucket}", f"arn:aws:s3:::{bucket}/*"]
+    statement = {"Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": arns}
+    condition = {"Bool": {"aws:SecureTransport": "false"}}
+    policy = {"Version": "2012-10-17", "Statement": [{**statement, "Condition": condition}]}
+    s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps(policy))
+    s3.put_object(Bucket=bucket, Key="train.jsonl", Body=b"{}")
+    assert s3.get_object(Bucket=bucket, Key="train.jsonl")["Body"].read() == b"{}"
+    assert keys(s3, bucket) == ["train.jsonl"]
+    s3.delete_object(Bucket=bucket, Key="train.jsonl")
+
+
 def test_errors_are_s3s_own(s3: Any, bucket: str) -> None:
     with pytest.raises(s3.exceptions.NoSuchKey):
         s3.get_object(Bucket=bucket, Key="none")
