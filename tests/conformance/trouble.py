@@ -14,7 +14,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 from botocore.awsrequest import AWSResponse
 from botocore.exceptions import ConnectTimeoutError, ReadTimeoutError
@@ -47,6 +47,10 @@ class Trouble:
     def arm(self, plan: Mapping[int, str]) -> None:
         self._plan, self.count = dict(plan), 0
 
+    def die(self) -> NoReturn:
+        """The end of the process; one that is a process of its own ends for real (`tests.conformance.killed`)."""
+        raise Died
+
     def next(self) -> str | None:
         """The fault of the operation that comes now."""
         self.count += 1
@@ -62,7 +66,7 @@ class Trouble:
         if fault is None:
             return None
         if fault == "dies":
-            raise Died
+            self.die()
         if fault == "unreachable":
             raise ConnectTimeoutError(endpoint_url=request.url)
         if fault in ("lost", "dies_after"):
@@ -71,7 +75,9 @@ class Trouble:
                 session.send(request)
             finally:
                 session.close()
-            raise Died if fault == "dies_after" else ReadTimeoutError(endpoint_url=request.url)
+            if fault == "dies_after":
+                self.die()
+            raise ReadTimeoutError(endpoint_url=request.url)
         status, name, xml_name = ANSWERS[fault]
         body = _body(protocol, name, xml_name)
         return AWSResponse(request.url, status, {"x-amzn-ErrorType": name}, _Raw(body.encode()))
@@ -100,10 +106,12 @@ class MortalState(State):
         self._trouble = trouble
 
     def execute(self, sql: str, values: Any = ()) -> int:
-        fault = self._trouble.next() if self._trouble else None
+        if self._trouble is None:  # the file is being made
+            return super().execute(sql, values)
+        fault = self._trouble.next()
         if fault == "dies":
-            raise Died
+            self._trouble.die()
         changed = super().execute(sql, values)
         if fault == "dies_after":
-            raise Died
+            self._trouble.die()
         return changed

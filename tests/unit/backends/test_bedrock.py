@@ -20,7 +20,7 @@ from sqlora.platform.names import new_id
 from sqlora.prompting import record
 from sqlora.train.recipe import Recipe, load_recipe
 from tests.conformance.cloud import cloud_backend
-from tests.conformance.test_faults import train_at_once
+from tests.conformance.desk import train_at_once
 from tests.conformance.trouble import Trouble
 from tests.conformance.workplace import SYSTEM, add_dataset
 from tests.wire.live import Live, live
