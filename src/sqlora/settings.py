@@ -119,6 +119,7 @@ class TrainSection(Section):
         default=None, min_length=1, description="hyperparameters by name; default: standard, on AWS nova"
     )
     seed: int = Field(default=0, ge=0, description="seed of the adapter's start and of the order of the data")
+    processes: int = Field(default=1, ge=1, le=1024, description="local: share each step's examples, one a GPU")
 
     @field_validator("base_model", mode="after")
     @classmethod

@@ -57,7 +57,7 @@ class LocalBackend:
         self.state = State(self.paths.database)
         self._serving = Serving(project, open_base, residency)
         self._check_adapter = check_adapter
-        self._worker_command = worker_command
+        self._worker_command = worker_command or worker.worker_command(project.train.processes)
         self._workers: dict[str, worker.Worker] = {}
 
     @property

@@ -109,6 +109,23 @@ def run_job(state_folder: Path, job_id: str, attached: bool = False, train: Trai
         return _train(state, paths, job, stop, train)
 
 
+def assist(state_folder: Path, job_id: str, train: TrainFunction = train_job) -> int:
+    """Compute this process's share of a job that another one of the same torchrun has claimed; the exit code.
+
+    It reads the job's spec and dataset, and writes nothing but errors.
+    """
+    paths = StateFolder(state_folder.absolute())
+    stop = StopRequest(None, job_id)
+    stop.on_signals(detached=True)  # a terminal that is closed is the leader's to notice
+    try:
+        spec = JobSpec.load(paths.job(job_id))
+        train(spec, paths.dataset(spec.dataset_id), paths.job(job_id), lambda progress: None, stop)
+        return 0
+    except SqloraError as error:
+        print(f"process {os.environ['RANK']}: {error}", file=sys.stderr)
+        return 1
+
+
 def _train(state: State, paths: StateFolder, job: Job, stop: StopRequest, train: TrainFunction) -> int:
     folder = paths.job(job.id)
     try:

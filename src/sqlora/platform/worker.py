@@ -7,6 +7,9 @@
                                Stopping in the state, a signal, or the end of its command → checkpoint → Stopped
                                adapter → models/<id>, then job Completed and model registered in one transaction
 
+With ``processes`` in [train] above 1, torchrun stands between the two and starts so many workers. The first of them
+(rank 0) does all of the above, the others help it compute and tell nobody (`sqlora.train.parallel`).
+
 A worker that is killed leaves an InProgress job without a living process; `interrupted` sees that, and starting a
 worker again goes on from the checkpoint. Attached workers read a pipe whose other end only the starting process
 holds: when that process ends, however it ends, the pipe does too. Detached ones live in a session of their own.
@@ -36,7 +39,16 @@ LOCK_NAME = "worker.lock"
 LOG_NAME = "worker.log"
 START_SECONDS = 60.0  # a cold disk and a busy processor; usually 0.3
 GRACE_SECONDS = 60.0  # for the step, the validation and the checkpoint after a command has gone
+STARTED_BY_TORCHRUN = "TORCHELASTIC_RUN_ID"  # as in sqlora.train.parallel, which imports torch
 EXIT_BUSY = 75  # EX_TEMPFAIL of sysexits.h
+
+
+def worker_command(processes: int) -> tuple[str, ...]:
+    """The command line of a worker, or of torchrun with so many."""
+    if processes == 1:
+        return (sys.executable, "-m", "sqlora.platform.worker")
+    torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes))
+    return (sys.executable, *torchrun, "-m", "sqlora.platform.worker")
 
 
 def alive(job: Job) -> bool:
@@ -108,7 +120,7 @@ def start_worker(state_folder: Path, job_id: str, detach: bool = False, command:
             state_folder,
             job_id,
             subprocess.Popen(
-                [*(command or (sys.executable, "-m", "sqlora.platform.worker")), *arguments],
+                [*(command or worker_command(1)), *arguments],
                 stdin=subprocess.DEVNULL if detach else subprocess.PIPE,
                 stdout=log,
                 stderr=log,
@@ -154,16 +166,26 @@ def stop(state: State, job_id: str) -> Job:
 def _await_claim(worker: Worker) -> None:
     deadline = time.monotonic() + START_SECONDS
     with State(StateFolder(worker.state_folder).database) as state:
-        while state.jobs.get(worker.job_id).pid != worker.pid:
+        while not _claimed(worker, state.jobs.get(worker.job_id)):
             code = worker.wait(timeout=0.02)
             if code == EXIT_BUSY:
                 raise BusyError(f"another worker has job {worker.job_id}", f"sqlora jobs show {worker.job_id}")
-            if code is not None and state.jobs.get(worker.job_id).pid != worker.pid:
+            if code is not None and not _claimed(worker, state.jobs.get(worker.job_id)):
                 log = StateFolder(worker.state_folder).job(worker.job_id) / LOG_NAME
                 last = log.read_text(encoding="utf-8", errors="replace").splitlines()[-1:] or ["nothing in its log"]
                 raise TrainingError(f"the worker of job {worker.job_id} ended at once: {last[0]}", f"cat {log}")
             if time.monotonic() > deadline:
                 raise BusyError(f"the worker of job {worker.job_id} does not start", "sqlora doctor")
+
+
+def _claimed(worker: Worker, job: Job) -> bool:
+    """Whether it was this worker, or one that torchrun has started in its place; that one may have ended already."""
+    if job.pid is None or job.pid == worker.pid:
+        return job.pid is not None
+    try:
+        return bool(psutil.Process(job.pid).ppid() == worker.pid)
+    except psutil.Error:
+        return job.ended and worker.running
 
 
 def follow(state: State, job_id: str, on_progress: Callable[[Job], None], interval: float = 0.25) -> Job:
@@ -194,15 +216,20 @@ def _changes(state: State, job_id: str, interval: float) -> Iterator[Job]:
 
 
 class StopRequest:
-    """Why a running worker should stop: the state says Stopping, a signal came, or its command has gone."""
+    """Why a running worker should stop: the state says Stopping, a signal came, or its command has gone.
 
-    def __init__(self, state: State, job_id: str, interval: float = 0.5) -> None:
+    Without a state (`sqlora.platform.run.assist`), a signal alone.
+    """
+
+    def __init__(self, state: State | None, job_id: str, interval: float = 0.5) -> None:
         self._state, self._job_id, self._interval = state, job_id, interval
         self._asked, self._looked = threading.Event(), 0.0
 
     def __call__(self) -> bool:
         """Whether to stop; looks into the state at most every ``interval`` seconds."""
-        if not self._asked.is_set() and time.monotonic() - self._looked >= self._interval:
+        if self._state is None or self._asked.is_set():
+            return self._asked.is_set()
+        if time.monotonic() - self._looked >= self._interval:
             self._looked = time.monotonic()
             if self._state.jobs.get(self._job_id).status == "Stopping":
                 self._asked.set()
@@ -240,9 +267,11 @@ def only_worker(folder: Path) -> FileLock:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """``STATE_FOLDER JOB_ID [--attached]``; see `sqlora.platform.run.run_job`."""
-    from sqlora.platform.run import run_job
+    """``STATE_FOLDER JOB_ID [--attached]``; see `sqlora.platform.run`."""
+    from sqlora.platform.run import assist, run_job
 
+    if STARTED_BY_TORCHRUN in os.environ and os.environ["RANK"] != "0":
+        return assist(Path(arguments[0]), arguments[1])
     return run_job(Path(arguments[0]), arguments[1], attached="--attached" in arguments[2:])
 
 

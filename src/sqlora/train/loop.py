@@ -26,10 +26,11 @@ from sqlora.train.checkpoint import Position
 from sqlora.train.loss import completion_loss
 from sqlora.train.memory import keep_freed_memory, peak_memory_mb, release_freed_memory
 from sqlora.train.packing import Pack, PackedBatch, pack, tensors
+from sqlora.train.parallel import ALONE, Group, joined
 from sqlora.train.prefix import HeldPrefix
 from sqlora.train.progress import Progress
 from sqlora.train.recipe import Recipe
-from sqlora.train.validation import spread, validation_scores
+from sqlora.train.validation import spread, validation_sums
 
 CALIBRATION_STEPS = 6  # the first one is slow (memory is taken from the kernel) and not counted
 SPEED_STEPS = 100  # steps that the present speed is the mean of: of 20, their lengths alone made it jump by a fifth
@@ -76,11 +77,12 @@ def train(
 ) -> TrainingResult:
     """Train, or go on from ``folder``'s checkpoint; returns when finished, stopped, or out of patience.
 
-    Raises `DatasetError`, `ModelError` or `TrainingError`; what was reached stays in the checkpoint.
+    Raises `DatasetError`, `ModelError` or `TrainingError`; what was reached stays in the checkpoint. Started by
+    torchrun, it is one process of several (`sqlora.train.parallel`), and only the leader's result has its files.
     """
     on_progress(Progress("loading", message=f"base model {spec.base_model}"))
-    run = Run(spec, folder, on_progress)
-    return run.until_done(should_stop)
+    with joined() as group:
+        return Run(spec, folder, on_progress, group).until_done(should_stop)
 
 
 def read_examples(path: Path, tokenizer: Any) -> list[Encoded]:
@@ -100,9 +102,20 @@ def read_examples(path: Path, tokenizer: Any) -> list[Encoded]:
 class Run:
     """One run: the model with its fresh or restored adapter, and where it stands."""
 
-    def __init__(self, spec: TrainingSpec, folder: Path, on_progress: Callable[[Progress], None]) -> None:
+    def __init__(
+        self,
+        spec: TrainingSpec,
+        folder: Path,
+        on_progress: Callable[[Progress], None],
+        group: Group = ALONE,
+    ) -> None:
         keep_freed_memory()
-        self.spec, self.recipe, self.folder, self.report = spec, spec.recipe, folder, on_progress
+        self.spec, self.recipe, self.folder, self.report, self.group = spec, spec.recipe, folder, on_progress, group
+        if self.recipe.batch_size < group.size:
+            raise TrainingError(
+                f"{group.size} processes cannot share a step of {self.recipe.batch_size} examples",
+                f"batch_size = {4 * group.size} in [train], or fewer processes",
+            )
         self.precision: Precision = choose_precision()
         self.base = resolve_base_model(spec.base_model)
         tokenizer = self.base.load_tokenizer()
@@ -121,12 +134,26 @@ class Run:
         self.optimizer = self._optimizer()
         self.position = Position(fingerprint=spec.fingerprint())
         self.best: dict[str, Tensor] = {}
-        restored = checkpoint.load(folder / "checkpoint", self.position.fingerprint, self.parameters, self.optimizer)
         self.held: HeldPrefix | None = None
-        if restored:
-            self.position, self.best, self.held = restored
+        resumed = self._restore()
         self.started = time.monotonic() - self.position.seconds
-        self._announce(restored is not None)
+        self._announce(resumed)
+
+    def _restore(self) -> bool:
+        """Go on from the checkpoint, which only the leader reads: the others may be on another machine."""
+        path, parameters = self.folder / "checkpoint", self.parameters
+        found = (
+            checkpoint.load(path, self.position.fingerprint, parameters, self.optimizer) if self.group.leads else None
+        )
+        found = self.group.of_leader(found)
+        self.group.start_equal(list(parameters.values()), self.optimizer)
+        if found is None:
+            return False
+        self.position, self.best, self.held = found
+        if self.held is not None:
+            here = {name: tensor.to(self.precision.device) for name, tensor in self.held.tensors().items()}
+            self.held = HeldPrefix.of(self.held.tokens, self.held.step, here)
+        return True
 
     def _optimizer(self) -> torch.optim.AdamW:
         """AdamW; B's matrices learn ``b_ratio`` times as fast as A's."""
@@ -146,6 +173,7 @@ class Run:
             f"{self.precision.device}, {number_format} ({self.precision.reason}); "
             f"{trainable:,} of {total:,} parameters train ({trainable / total:.1%}); {len(self.examples):,} examples"
         )
+        words += f"; {self.group.size} processes" if self.group.size > 1 else ""
         self.report(self._progress("training", message=f"{words}; resumed" if resumed else words))
 
     # the schedule -------------------------------------------------------------------------------------------
@@ -216,7 +244,7 @@ class Run:
             self._validate()
         stopped = False
         while self.position.step < self.steps and self.position.stale < self.recipe.patience:
-            if should_stop():
+            if self.group.any(should_stop()):
                 stopped = True
                 break
             before = time.monotonic()
@@ -225,7 +253,9 @@ class Run:
             self.position.losses.append(loss)
             self.position.step += 1
             self.position.tokens += tokens
-            self._calibrate(seconds)
+            if self.group.leads:
+                self._calibrate(seconds)
+            self.position.planned = self.group.of_leader(self.position.planned)
             self.report(self._progress("training", loss, rate=tokens / seconds[-1], seconds=seconds))
             if self.position.step % self.recipe.validate_every == 0 or self.position.step == self.steps:
                 self._validate()
@@ -235,19 +265,25 @@ class Run:
         return self._finish(stopped)
 
     def _step(self) -> tuple[float, int]:
-        """One optimizer step; (mean loss per completion token, packed tokens computed)."""
+        """One optimizer step; (mean loss per completion token, packed tokens computed), of all processes together."""
         rate = self._learning_rate(self.position.step)
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group["ratio"]
         packs = pack(self._batch(self.position.step), self.recipe.pack_tokens)
         labels = sum(len(completion) for packed in packs for _, completion in packed.branches)
+        packs = self.group.share(packs, self.recipe.pack_tokens)
         self.optimizer.zero_grad(set_to_none=True)
         total = 0.0
         for packed in packs:
+            if not packed.branches:
+                self._held_prefix(packed.prefix)  # the other processes hold it from now on, so this one does
+                continue
             loss = self._loss_sum(packed) / labels
             loss.backward()  # type: ignore[no-untyped-call]
             total += loss.item()
             release_freed_memory()
+        tokens = sum(packed.tokens - self._not_computed(packed.prefix) for packed in packs)
+        total, tokens_of_all = self.group.sum_gradients(list(self.parameters.values()), total, tokens)
         if not math.isfinite(total):
             raise TrainingError(
                 f"the loss is {total} at step {self.position.step + 1}",
@@ -255,7 +291,7 @@ class Run:
             )
         nn.utils.clip_grad_norm_(self.parameters.values(), self.recipe.gradient_clip)
         self.optimizer.step()
-        return total, sum(packed.tokens - self._not_computed(packed.prefix) for packed in packs)
+        return total, int(tokens_of_all)
 
     def _not_computed(self, prefix: tuple[int, ...]) -> int:
         """Tokens of a pack whose prefix was taken from an earlier step."""
@@ -301,10 +337,10 @@ class Run:
             self.best = self._snapshot()
             return
         started = time.monotonic()
-        loss, exact = validation_scores(
-            self.validation, self._labelled, self.model.lm_head.weight, self.precision.device
-        )
-        position = self.position
+        packs = self.validation[self.group.rank :: self.group.size]
+        sums = validation_sums(packs, self._labelled, self.model.lm_head.weight, self.precision.device)
+        total, labels, hits, examples = self.group.sum(sums).tolist()
+        loss, exact, position = total / labels, hits / examples, self.position
         position.validation.append((position.step, loss, exact))
         if position.step == 0:
             pass  # where the run starts from is shown, but the untrained adapter is never the result
@@ -324,6 +360,8 @@ class Run:
         return time.monotonic() - self.started
 
     def _save(self) -> None:
+        if not self.group.leads:
+            return
         self.position.seconds = self._elapsed()
         folder = self.folder / "checkpoint"
         checkpoint.save(folder, self.position, self.parameters, self.best, self.optimizer, self.held)
@@ -354,7 +392,8 @@ class Run:
         }
         best = self.best or self._snapshot()
         adapter = self.folder / "adapter"
-        save_adapter(adapter, {name: tensor.cpu().float() for name, tensor in best.items()}, config, manifest)
+        if self.group.leads:
+            save_adapter(adapter, {name: tensor.cpu().float() for name, tensor in best.items()}, config, manifest)
         recent = position.losses[-20:] or [float("nan")]
         return TrainingResult(
             adapter,

@@ -16,13 +16,15 @@ from torch import Tensor
 from sqlora.models.attention import Layout
 from sqlora.prompting import Encoded, shared_prefix
 
+Branch = tuple[tuple[int, ...], tuple[int, ...]]  # prompt after the prefix, completion
+
 
 @dataclass(frozen=True)
 class Pack:
-    """Examples with the same ``prefix``; ``branches`` are (prompt after the prefix, completion) pairs."""
+    """Examples with the same ``prefix``."""
 
     prefix: tuple[int, ...]
-    branches: tuple[tuple[tuple[int, ...], tuple[int, ...]], ...]
+    branches: tuple[Branch, ...]
 
     @property
     def tokens(self) -> int:
@@ -56,9 +58,14 @@ def pack(examples: Sequence[Encoded], pack_tokens: int) -> list[Pack]:
             ((example.prompt[size:], example.completion) for example in group),
             key=lambda branch: (len(branch[0]) + len(branch[1]), branch),
         )
-        for chunk in _chunks(branches, pack_tokens - size):
-            packs.append(Pack(prefix, tuple(chunk)))
+        packs += fill(prefix, branches, pack_tokens)
     return packs
+
+
+def fill(prefix: tuple[int, ...], branches: Sequence[Branch], pack_tokens: int) -> list[Pack]:
+    """The branches in packs of one prefix, in their order; without any, one pack without any."""
+    chunks = list(_chunks(branches, pack_tokens - len(prefix)))
+    return [Pack(prefix, tuple(chunk)) for chunk in chunks or [[]]]
 
 
 def _groups(examples: Sequence[Encoded], worthwhile: int = 64) -> list[list[Encoded]]:
@@ -71,10 +78,8 @@ def _groups(examples: Sequence[Encoded], worthwhile: int = 64) -> list[list[Enco
     return large + ([rest] if rest else [])
 
 
-def _chunks(
-    branches: Iterable[tuple[tuple[int, ...], tuple[int, ...]]], budget: int
-) -> Iterable[list[tuple[tuple[int, ...], tuple[int, ...]]]]:
-    chunk: list[tuple[tuple[int, ...], tuple[int, ...]]] = []
+def _chunks(branches: Iterable[Branch], budget: int) -> Iterable[list[Branch]]:
+    chunk: list[Branch] = []
     used = 0
     for branch in branches:
         size = len(branch[0]) + len(branch[1])

@@ -18,12 +18,13 @@ def spread(examples: Sequence[Encoded], most: int) -> Sequence[Encoded]:
 
 
 @torch.no_grad()
-def validation_scores(
+def validation_sums(
     packs: Sequence[Pack], labelled: Callable[[PackedBatch], Tensor], head: Tensor, device: str
-) -> tuple[float, float]:
-    """(mean loss per completion token in nats, share of examples with every token the most likely one).
+) -> Tensor:
+    """Loss in nats, completion tokens, examples with every token the most likely one, examples: [4], in float64.
 
-    ``labelled`` computes hidden states [M, width] at a batch's labels; ``head`` [vocabulary, width].
+    Sums, so that several processes can add up theirs. ``labelled`` computes hidden states [M, width] at a batch's
+    labels; ``head`` [vocabulary, width].
     """
     total, labels, exact, examples = 0.0, 0, 0, 0
     for packed in packs:
@@ -33,4 +34,4 @@ def validation_scores(
         lengths = [len(completion) for _, completion in packed.branches]
         exact += sum(bool(own.all()) for own in torch.split(hits, lengths))
         examples += len(lengths)
-    return total / labels, exact / examples
+    return torch.tensor([total, labels, exact, examples], dtype=torch.float64, device=device)
