@@ -15,7 +15,13 @@ from sqlora.cli.project import open_project
 from sqlora.errors import ConfigError
 
 
-@nouns(examples={"sqlora aws template": "what the project needs in its account, as CloudFormation"})
+@nouns(
+    examples={
+        "sqlora aws template": "what the project needs in its account, as CloudFormation",
+        "sqlora aws template --format terraform --out .": "the same for Terraform, in a file",
+        "sqlora doctor --backend bedrock": "whether all of it is there",
+    }
+)
 def command() -> None:
     """The account of the bedrock and sagemaker backends; sqlora doctor checks it."""
 

@@ -79,7 +79,7 @@ def region_of(account: Account, name: str) -> str | None:
                 raise AccountError(
                     f"the bucket {name} belongs to another account than {account.id}, or you may not see it",
                     "another [aws] bucket in sqlora.toml, or s3:ListBucket on this one",
-                ) from error
+                ) from None  # not merely unknown: who may not look into it cannot use it either
             raise
     return str(found.get("BucketRegion") or account.region)
 
