@@ -95,7 +95,7 @@ def read(
                 stopped_by = getattr(choice, "stop_reason", None) or stopped_by
             with vllm_errors("go on with the answer", url):
                 chunk = next(rest, None)
-    if finish is None or usage is None:
+    if finish not in ("stop", "length") or usage is None:  # "abort" and "error" are vLLM's own
         raise ServiceError(f"the vLLM server at {url} ended in the middle of an answer", "ask again")
     seconds = time.perf_counter() - started
     yield Completion(

@@ -43,6 +43,7 @@ class Fake:
     request_ids: list[str] = field(default_factory=list)
     fail: list[int] = field(default_factory=list)  # statuses of the next answers
     lose: list[str] = field(default_factory=list)  # paths of which an answer gets lost after the work was done
+    finish: str = "stop"  # what an answer that is whole says of its end
     break_off: int | None = None  # an answer breaks off after so many pieces
     aborted: threading.Event = field(default_factory=threading.Event)
 
@@ -143,7 +144,7 @@ class Fake:
                 "choices": choices,
                 "usage": used,
             }
-        finish, stopped = "stop", None
+        finish, stopped = self.finish, None
         for sequence in body.get("stop") or ():
             if sequence in text:
                 text, stopped = text[: text.index(sequence)], sequence

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from sqlora.backends.base import Backend, TrainingRequest
+from sqlora.backends.everywhere import Everywhere
 from sqlora.backends.local import LocalBackend
 from sqlora.backends.vllm import VllmBackend
 from sqlora.backends.vllm.server import Server
@@ -265,6 +266,28 @@ def test_somebody_elses_adapter_is_neither_taken_over_nor_unloaded(shop: Shop, t
     assert shop.fake.loras["shop"].path == str(theirs)
 
 
+def test_behind_all_backends_of_the_project(shop: Shop) -> None:
+    """As the command line sees it: beside a local deployment of the same model, and destroyed with all others."""
+    project = load_project(shop.folder, {"vllm.url": shop.fake.url}, {})
+    place = Everywhere(project, shop.local)
+    place.create_deployment("retail", "here")
+    place.create_deployment("retail", "there", backend="vllm")
+    assert {(each.name, each.backend) for each in place.deployments()} == {("here", "local"), ("there", "vllm")}
+    asked = [place.converse_batch(name, [QUESTION])[0].text for name in ("here", "there")]
+    assert asked == ["retail: how many regions?"] * 2
+    by = {row.deployment: row.backend for row in shop.local.state.usage.list()}
+    assert by == {"here": "local", "there": "vllm"}
+    with pytest.raises(ConflictError, match="there"):
+        place.create_deployment("retail", "there")
+    place.delete_deployment("here")
+    with pytest.raises(ConflictError, match="is deployed as there"):
+        place.delete_model("retail")
+    [resource] = place.resources()
+    place.remove(resource)
+    assert (place.resources(), shop.fake.loras, place.deployments()) == ([], {}, [])
+    place.delete_model("retail")
+
+
 # a folder that both see ---------------------------------------------------------------------------------------
 
 
@@ -374,6 +397,15 @@ def test_a_server_that_fails_for_now(shop: Shop, status: int) -> None:
     with pytest.raises(ServiceError, match=f"out of order.*{status}"):
         answer(backend, "retail")
     assert answer(backend, "retail").text == "retail: how many regions?"
+
+
+@pytest.mark.parametrize("finish", ["abort", "error"])
+def test_an_answer_that_the_server_gives_up(shop: Shop, finish: str) -> None:
+    backend = shop.backend()
+    backend.create_deployment("retail")
+    shop.fake.finish = finish
+    with pytest.raises(ServiceError, match="in the middle of an answer"):
+        answer(backend, "retail")
 
 
 def test_an_answer_that_breaks_off(shop: Shop) -> None:
