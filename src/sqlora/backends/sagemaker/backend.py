@@ -213,6 +213,9 @@ class SageMakerBackend(AwsBackend):
         progress = _progress(found, seen, details)
         if status in ("InProgress", "Stopping"):
             return self._jobs.note(row, status=status, progress=progress)
+        if "BillableTimeInSeconds" in found:  # for `sqlora.cost.spend`, whatever became of the job
+            billable = {**details.get("billable", {}), str(details["attempt"]): found["BillableTimeInSeconds"]}
+            row = self._jobs.note(row, billable=billable)
         if status == "Completed" and not details.get("stop_requested"):
             if not details.get("trained"):
                 row = self._jobs.note(row, trained=True, progress=progress)

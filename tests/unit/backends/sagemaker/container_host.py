@@ -98,6 +98,7 @@ class ContainerHost:
             "CreationTime": job.began,
             "FailureReason": job.reason,
             "TrainingEndTime": datetime.now(UTC) if ended else None,
+            "BillableTimeInSeconds": 600 if ended else None,
         }
 
     def stop(self, call: Call) -> dict[str, Any]:

@@ -127,6 +127,7 @@ def test_a_stopped_job_goes_on_from_its_checkpoint_and_all_of_it_can_be_taken_aw
         backend.stop(job.id)
         assert backend.wait(job.id).status == "Stopped"
         assert len([name for name in host.jobs if job.id in name]) == 2
+        assert backend.state.ledger.get(job.id).details["billable"] == {"1": 600, "2": 600}
         assert [key for key in keys(host) if job.name in key]
         for resource in backend.resources():
             backend.remove(resource)
