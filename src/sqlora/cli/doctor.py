@@ -96,6 +96,8 @@ def _fix(folder: Path | None, backend: str | None, yes: bool, asking: bool) -> N
         for step in steps:
             step.do()
             click.echo(f"done: {step.what}", err=True)
+        if any("role" in step.what for step in steps):
+            click.echo("the services see new roles and policies after some seconds: wait as long", err=True)
 
 
 def _show_steps(steps: list[Step], account: str, region: str) -> None:

@@ -8,12 +8,12 @@ from sqlora.backends.aws.roles import PURPOSES
 from sqlora.backends.aws.site import Site
 from sqlora.settings import AwsSection
 
-NOVA = "amazon.nova"  # how the ids of the models begin that Bedrock serves; other names are open models
+AMAZON = "amazon."  # how the ids of models begin that Bedrock serves; other names are open models
 
 
 def is_nova(site: Site) -> bool:
     """Whether the model of ``[aws]`` is one of Amazon's, which Bedrock keeps; else its adapter comes back to us."""
-    return NOVA in site.settings.model
+    return site.settings.model.startswith(AMAZON)
 
 
 def purposes(site: Site) -> tuple[Purpose, ...]:
@@ -23,7 +23,7 @@ def purposes(site: Site) -> tuple[Purpose, ...]:
 
 def purposes_of(backend: str, settings: AwsSection) -> tuple[Purpose, ...]:
     """The roles that a backend takes; an open model trained on SageMaker is never imported into Bedrock."""
-    return tuple(each for each in PURPOSES[backend] if each != "import" or NOVA in settings.model)
+    return tuple(each for each in PURPOSES[backend] if each != "import" or settings.model.startswith(AMAZON))
 
 
 def bucket_name(site: Site) -> str | None:
@@ -37,4 +37,4 @@ def bucket_name(site: Site) -> str | None:
 def scope_of(site: Site, bucket: str) -> Scope:
     """The account, region and key at hand, and the bucket of that name."""
     account = site.account
-    return Scope(account.partition, account.region, account.id, bucket, site.settings.kms_key)
+    return Scope(account.partition, account.region, account.id, bucket, site.settings.kms_key, site.settings.image)

@@ -9,7 +9,8 @@ guide, "SageMaker AI roles" and "Cross-service confused deputy prevention" in Sa
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -36,11 +37,17 @@ _JOBS: dict[Purpose, str] = {
 }
 
 
+_REGISTRY = re.compile(
+    r"(?P<account>[0-9]{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(\.cn)?/(?P<name>[^:@]+)([:@].*)?"
+)
+
+
 @dataclass(frozen=True)
 class Scope:
     """What the documents are about: ``partition`` "aws", the twelve digits of ``account``, the project's ``bucket``.
 
-    ``kms_key``: the ARN of the key that encrypts what is uploaded and trained, if there is one of the user's own.
+    ``kms_key``: the ARN of the key that encrypts what is uploaded and trained, if there is one of the user's own;
+    ``image``: the address of the user's own image for training open models, if there is one.
     """
 
     partition: str
@@ -48,6 +55,7 @@ class Scope:
     account: str
     bucket: str
     kms_key: str | None = None
+    image: str | None = None
 
     def arn(self, rest: str) -> str:
         """An ARN of this partition; ``rest`` begins with the service and may name region and account in braces."""
@@ -95,13 +103,10 @@ def permissions(purpose: Purpose, scope: Scope) -> Document:
         return _document(*weights, *_key(scope, SERVICES[purpose], model=True))
     # The name of a bucket can be taken by somebody else once it is free: ours has to be in our account.
     ours = {"Condition": {"StringEquals": {"aws:ResourceAccount": scope.account}}}
-    data = [
-        {**statement, **ours}
-        for statement in (
-            *_read("Data", scope.bucket_arn, scope.data),
-            _allow("WriteResults", ["s3:PutObject"], [scope.data]),
-        )
-    ]
+    # SageMaker keeps the checkpoints there in step with those of the instance, so it deletes some.
+    keeping = ["s3:AbortMultipartUpload", "s3:DeleteObject"] if purpose == "training" else []
+    results = _allow("WriteResults", ["s3:PutObject", *keeping], [scope.data])
+    data = [{**each, **ours} for each in (*_read("Data", scope.bucket_arn, scope.data), results)]
     if purpose == "customization":
         return _document(*data, *_key(scope, SERVICES[purpose], model=True))
     return _document(*data, *_training(scope), *_key(scope, SERVICES[purpose]))
@@ -114,9 +119,6 @@ def _read(sid: str, bucket: str, objects: str) -> list[Statement]:
 def _training(scope: Scope) -> list[Statement]:
     """Beyond the data, a SageMaker job fetches its container, and writes logs, metrics and Nova's weights."""
     group = scope.arn(f"logs:{{region}}:{{account}}:log-group:{LOG_GROUP}")
-    images = [scope.arn(f"ecr:{{region}}:{CONTAINER_ACCOUNT}:repository/*")]
-    if nova := IMAGE_ACCOUNTS.get(scope.region):
-        images.append(scope.arn(f"ecr:{{region}}:{nova}:repository/{IMAGE_NAME.partition(':')[0]}"))
     fetch = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
     return [
         _allow("KeepWeights", ["s3:GetObject", "s3:PutObject"], [f"{scope.escrow}/*"]),
@@ -125,8 +127,17 @@ def _training(scope: Scope) -> list[Statement]:
         {**_allow("WriteMetrics", ["cloudwatch:PutMetricData"], ["*"]),
          "Condition": {"StringEquals": {"cloudwatch:namespace": METRICS}}},
         _allow("SignInToImages", ["ecr:GetAuthorizationToken"], ["*"]),
-        _allow("FetchImages", fetch, images),
+        _allow("FetchImages", fetch, list(_repositories(scope))),
     ]  # fmt: skip
+
+
+def _repositories(scope: Scope) -> Iterator[str]:
+    """AWS's containers for open models, Nova's image, and the user's own image where that is in a registry of ECR."""
+    yield scope.arn(f"ecr:{{region}}:{CONTAINER_ACCOUNT}:repository/*")
+    if nova := IMAGE_ACCOUNTS.get(scope.region):
+        yield scope.arn(f"ecr:{{region}}:{nova}:repository/{IMAGE_NAME.partition(':')[0]}")
+    if own := _REGISTRY.fullmatch(scope.image or ""):
+        yield scope.arn(f"ecr:{own['region']}:{own['account']}:repository/{own['name']}")
 
 
 def _key(scope: Scope, service: str, model: bool = False) -> list[Statement]:
@@ -134,7 +145,7 @@ def _key(scope: Scope, service: str, model: bool = False) -> list[Statement]:
     if scope.kms_key is None:
         return []
     via = [f"s3.{scope.region}.amazonaws.com", service.replace(".", f".{scope.region}.", 1)]
-    use = _allow("UseKey", ["kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey"], [scope.kms_key])
+    use = _allow("UseKey", ["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey"], [scope.kms_key])
     found = [{**use, "Condition": {"StringEquals": {"kms:ViaService": via}}}]
     if model:
         condition = {"StringEquals": {"kms:ViaService": via[1]}}
@@ -154,8 +165,7 @@ def caller(backend: str, scope: Scope, roles: dict[Purpose, str]) -> Document:
     start = _customization_calls(jobs, models, nova) if backend == "bedrock" else _training_calls(scope, models)
     return _document(
         *start,
-        _allow("LookAtModels", ["bedrock:GetFoundationModel", "bedrock:ListCustomModels",
-                                "bedrock:ListCustomModelDeployments"], ["*"]),
+        _allow("LookAtModels", ["bedrock:GetFoundationModel", "bedrock:GetFoundationModelAvailability"], ["*"]),
         _allow("UseModels", ["bedrock:GetCustomModel", "bedrock:DeleteCustomModel",
                              "bedrock:CreateCustomModelDeployment"], [models]),
         _allow("UseDeployments", ["bedrock:GetCustomModelDeployment", "bedrock:DeleteCustomModelDeployment"],
@@ -172,7 +182,6 @@ def _customization_calls(jobs: str, models: str, nova: str) -> list[Statement]:
         _allow("Customize", ["bedrock:CreateModelCustomizationJob"], [nova, jobs, models]),
         _allow("WatchJobs", ["bedrock:GetModelCustomizationJob", "bedrock:StopModelCustomizationJob",
                              "bedrock:TagResource", "bedrock:ListTagsForResource"], [jobs]),
-        _allow("ListJobs", ["bedrock:ListModelCustomizationJobs"], ["*"]),
     ]  # fmt: skip
 
 
@@ -181,11 +190,12 @@ def _training_calls(scope: Scope, models: str) -> list[Statement]:
     jobs = scope.arn("sagemaker:{region}:{account}:training-job/*")
     return [
         _allow("Train", ["sagemaker:CreateTrainingJob", "sagemaker:DescribeTrainingJob", "sagemaker:StopTrainingJob",
-                         "sagemaker:AddTags", "sagemaker:ListTags"], [jobs]),
-        _allow("ListJobs", ["sagemaker:ListTrainingJobs"], ["*"]),
-        _allow("ReadLogs", ["logs:DescribeLogStreams", "logs:FilterLogEvents", "logs:GetLogEvents"], [group]),
+                         "sagemaker:AddTags"], [jobs]),
+        _allow("ReadLogs", ["logs:DescribeLogStreams", "logs:GetLogEvents"], [group]),
         _allow("Import", ["bedrock:CreateCustomModel"], [models]),
-        _allow("LookAtQuotas", ["servicequotas:GetServiceQuota", "servicequotas:GetAWSDefaultServiceQuota"], ["*"]),
+        _allow("LookAtQuotas", ["servicequotas:GetServiceQuota", "servicequotas:GetAWSDefaultServiceQuota",
+                                "servicequotas:ListAWSDefaultServiceQuotas",
+                                "servicequotas:ListRequestedServiceQuotaChangeHistoryByQuota"], ["*"]),
     ]  # fmt: skip
 
 

@@ -59,7 +59,9 @@ def template(format: str, wanted: Wanted) -> dict[str, Any]:
 def cloudformation(wanted: Wanted) -> dict[str, Any]:
     """A template for the region of ``[aws]``; its outputs are the keys of ``[aws]`` to set."""
     region, bucket = wanted.settings.region, wanted.bucket("${Bucket}")
-    scope = Scope("${AWS::Partition}", region, "${AWS::AccountId}", bucket, wanted.settings.kms_key)
+    scope = Scope(
+        "${AWS::Partition}", region, "${AWS::AccountId}", bucket, wanted.settings.kms_key, wanted.settings.image
+    )
     roles = {purpose: f"${{{_TITLES[purpose]}.Arn}}" for purpose in wanted.purposes}
     resources: dict[str, Any] = {
         **(_cloudformation_bucket(wanted, scope) if wanted.own_bucket else {}),
@@ -161,6 +163,7 @@ def terraform(wanted: Wanted) -> dict[str, Any]:
         "${data.aws_caller_identity.current.account_id}",
         bucket,
         wanted.settings.kms_key,
+        wanted.settings.image,
     )
     roles = {purpose: f"${{aws_iam_role.{purpose}.arn}}" for purpose in wanted.purposes}
     tags = {"sqlora:project": wanted.tag}

@@ -12,9 +12,10 @@ SCOPE = Scope("aws", "us-east-1", "123456789012", "larkspur")
 PURPOSES: tuple[Purpose, ...] = ("customization", "import", "training")
 # What has no resource of its own in IAM, by the Service Authorization Reference.
 EVERYWHERE = {
-    "cloudwatch:PutMetricData", "ecr:GetAuthorizationToken", "bedrock:ListModelCustomizationJobs",
-    "bedrock:GetFoundationModel", "bedrock:ListCustomModels", "bedrock:ListCustomModelDeployments",
-    "sagemaker:ListTrainingJobs", "servicequotas:GetServiceQuota", "servicequotas:GetAWSDefaultServiceQuota",
+    "cloudwatch:PutMetricData", "ecr:GetAuthorizationToken", "bedrock:GetFoundationModel",
+    "bedrock:GetFoundationModelAvailability", "servicequotas:GetServiceQuota",
+    "servicequotas:GetAWSDefaultServiceQuota", "servicequotas:ListAWSDefaultServiceQuotas",
+    "servicequotas:ListRequestedServiceQuotaChangeHistoryByQuota",
 }  # fmt: skip
 
 
@@ -77,3 +78,25 @@ def test_other_partitions_have_arns_of_their_own() -> None:
     china = Scope("aws-cn", "cn-north-1", "123456789012", "larkspur")
     assert tls_only(china)["Statement"][0]["Resource"][0] == "arn:aws-cn:s3:::larkspur"
     assert "arn:aws:" not in json.dumps(list(documents(china).values()))
+
+
+@pytest.mark.parametrize(
+    ("image", "repositories"),
+    [
+        (
+            "123456789012.dkr.ecr.us-west-2.amazonaws.com/team/sqlora:1",
+            ["arn:aws:ecr:us-west-2:123456789012:repository/team/sqlora"],
+        ),
+        (
+            "123456789012.dkr.ecr.us-east-1.amazonaws.com/sqlora@sha256:0",
+            ["arn:aws:ecr:us-east-1:123456789012:repository/sqlora"],
+        ),
+        ("docker.io/library/python:3.12", []),
+        (None, []),
+    ],
+)
+def test_an_image_of_ones_own_may_be_fetched(image: str | None, repositories: list[str]) -> None:
+    statements = permissions("training", replace(SCOPE, image=image))["Statement"]
+    (fetch,) = [each for each in statements if each["Sid"] == "FetchImages"]
+    assert fetch["Resource"][2:] == repositories
+    assert fetch["Resource"][1] == "arn:aws:ecr:us-east-1:708977205387:repository/nova-fine-tune-repo"

@@ -11,6 +11,7 @@ from sqlora.backends.aws.prerequisites.result import Result
 from sqlora.backends.aws.prerequisites.simulate import CannotSimulate, Verdict, principal_of, simulate
 from sqlora.backends.aws.roles import given_role, own_role
 from sqlora.backends.aws.site import Site
+from sqlora.train.nova import image
 
 NOVA_REGIONS = ("us-east-1",)  # where AWS offers to customise Nova, as of 2026-11
 SHOWN = 5
@@ -22,8 +23,10 @@ def credentials(site: Site) -> Result:
 
 
 def region(site: Site) -> Result:
-    """Nova is customised there."""
+    """Nova is customised there; ConfigError where SageMaker has no image of it."""
     here = site.account.region
+    if site.backend == "sagemaker" and is_nova(site):
+        image(here)
     if not is_nova(site) or here in NOVA_REGIONS:
         return Result("region", "pass", here)
     known = ", ".join(NOVA_REGIONS)

@@ -16,7 +16,7 @@ from sqlora.cost.training import count_tokens_estimate
 from sqlora.errors import NotFoundError
 from sqlora.prepare import list_datasets
 from sqlora.prepare.dataset import Dataset
-from sqlora.train.nova import longest_record
+from sqlora.train.nova import MODELS
 from sqlora.train.recipe import Recipe, load_recipe
 
 BEDROCK_TOKENS = 32_000  # of one record while training; Nova's user guide
@@ -25,24 +25,33 @@ BEDROCK_TOKENS = 32_000  # of one record while training; Nova's user guide
 def dataset(site: Site) -> Result:
     """Every record is one that the service takes, and there are enough and not too many."""
     newest = _newest(site)
-    if not is_nova(site):
-        count = sum(1 for _ in newest.records("train"))
-        text = f"dataset {newest.id}: {count:,} training records"
-        return Result("records", "pass" if count else "fail", text, "sqlora prepare")
+    if not is_nova(site):  # sqlora's own trainer takes any text; how many records, `hyperparameters` says
+        return Result("records", "pass", f"dataset {newest.id}: {_records(newest):,} train")
     counts = check_dataset(newest)
-    text = ", ".join(f"{counts[split]:,} {split}" for split in SPLITS)
-    return Result("records", "pass", f"dataset {newest.id}: {text}; {FEWEST} to {MOST:,} are taken, all in order")
+    text = f"dataset {newest.id}: " + ", ".join(f"{counts[split]:,} {split}" for split in SPLITS)
+    if site.backend == "sagemaker" and not counts["validation"]:
+        fix = "validation_share in [prepare] of sqlora.toml, then sqlora prepare"
+        return Result("records", "fail", f"{text}; Nova's container wants some to validate by", fix)
+    return Result("records", "pass", f"{text}; {FEWEST} to {MOST:,} are taken, all in order")
 
 
 def tokens(site: Site) -> Result:
     """No record is longer than what the model reads while training."""
-    newest = _newest(site)
-    most = BEDROCK_TOKENS if site.backend == "bedrock" else longest_record(site.settings.instance)
+    newest, most = _newest(site), _longest_read(site)
     length, place = max((_longest(newest.path(split)) for split in SPLITS), key=lambda each: each[0])
     text = f"the longest record has about {length:,} tokens ({place}); {most:,} are read while training"
     if length > most:
         return Result("tokens", "fail", text, "fewer tables in the schema, or leave that record out; sqlora prepare")
     return Result("tokens", "pass", text)
+
+
+def _longest_read(site: Site) -> int:
+    model = MODELS.get(site.settings.model)
+    if site.backend == "bedrock" or model is None:
+        return BEDROCK_TOKENS
+    from sqlora.backends.sagemaker.recipe import nova_recipe
+
+    return nova_recipe(_recipe(site), site.settings, model).training_config.max_length
 
 
 def _longest(file: Path) -> tuple[int, str]:
@@ -57,15 +66,21 @@ def _longest(file: Path) -> tuple[int, str]:
 
 def recipe(site: Site) -> Result:
     """The backend can follow the recipe: its ranges, and no key that it could not be told."""
-    loaded = _recipe(site)
-    newest = _newest(site)
+    loaded, newest = _recipe(site), _newest(site)
     with _backend(site) as backend:
-        request = TrainingRequest(newest.id, loaded)
-        backend.capabilities.check(request, sum(1 for _ in newest.records("train")), site.settings.model)
+        backend.capabilities.check(TrainingRequest(newest.id, loaded), _records(newest), site.settings.model)
+    model = MODELS.get(site.settings.model)
     if site.backend == "bedrock":
         from sqlora.backends.bedrock import check_recipe
 
         check_recipe(loaded)
+    elif model is not None:
+        from sqlora.backends.sagemaker.recipe import nova_recipe
+
+        nova_recipe(loaded, site.settings, model)
+        if site.settings.spot:
+            fix = "spot = false in [aws] of sqlora.toml"
+            return Result("hyperparameters", "fail", "Nova is not trained on spare instances", fix)
     return Result("hyperparameters", "pass", f"recipe {loaded.name}: {loaded.epochs:g} epochs")
 
 
@@ -85,6 +100,7 @@ def bill(site: Site) -> Result:
 
 
 def _recipe(site: Site) -> Recipe:
+    """That of the project for this backend, as `sqlora train` takes it."""
     return load_recipe(site.project.recipe_name, site.project.train.overrides)
 
 
@@ -97,6 +113,10 @@ def _backend(site: Site) -> AwsBackend:
     from sqlora.backends.sagemaker import SageMakerBackend
 
     return SageMakerBackend(site.project, site.state, site.account)
+
+
+def _records(dataset: Dataset) -> int:
+    return sum(1 for _ in dataset.records("train"))
 
 
 def _newest(site: Site) -> Dataset:

@@ -78,7 +78,7 @@ def open_site(url: str, session: Any, tmp_path: Path) -> Iterator[Open]:
             if not (place / "sqlora.toml").exists() or aws:
                 write(place, aws.pop("endpoint_url", url), backend, **aws)
                 if records:
-                    add_dataset(place, records)
+                    add_dataset(place, records, held_out=2)
             project = load_project(place, environ={})
             if account is None:
                 account = Account(project.aws, None if anonymous else session)

@@ -342,6 +342,18 @@ def test_another_instances_quota_is_found_by_its_name(open_site: Open) -> None:
 # ------------------------------------------------------------------------------------------------ data and bill
 
 
+def test_novas_container_wants_validation_records(open_site: Open) -> None:
+    site = open_site("sagemaker", records=0)
+    add_dataset(site.project.folder, 9)
+    found = results(site)["records"]
+    assert (found.status, found.fix) == ("fail", "validation_share in [prepare] of sqlora.toml, then sqlora prepare")
+
+
+def test_what_sagemaker_cannot_be_told(open_site: Open) -> None:
+    site = open_site("sagemaker", instance="ml.g4dn.xlarge")
+    assert "trains on ml.g5.12xlarge" in results(site)["hyperparameters"].message
+
+
 def test_too_few_records(open_site: Open) -> None:
     site = open_site(records=7)
     found = results(site)["records"]
@@ -356,7 +368,7 @@ def test_no_dataset(open_site: Open) -> None:
 
 
 def test_forbidden_words_and_long_records_are_named_with_their_line(site: Site) -> None:
-    dataset = add_dataset(site.project.folder, 9)
+    dataset = add_dataset(site.project.folder, 9, held_out=2)
     lines = dataset.path("train").read_text().splitlines()
     record = json.loads(lines[4])
     record["messages"][0]["content"][0]["text"] = "User: " + "a" * 120_000
