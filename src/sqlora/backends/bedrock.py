@@ -25,6 +25,7 @@ from sqlora.backends.base import Capabilities, TrainingRequest
 from sqlora.backends.systems import dataset_system
 from sqlora.cost.model import Option
 from sqlora.errors import BusyError, ConfigError, ConflictError, FinalError
+from sqlora.platform.hyperparameters import RANGES
 from sqlora.platform.jobs import Job
 from sqlora.platform.ledger import Resource
 from sqlora.platform.names import stamp
@@ -32,14 +33,12 @@ from sqlora.platform.spec import JobSpec
 from sqlora.prepare.dataset import Dataset, load_dataset
 from sqlora.train.recipe import BUILT_IN, Recipe
 
-# The recipe's key → the service's, and its range; epochs are whole. Source:
-# https://docs.aws.amazon.com/bedrock/latest/userguide/cm-hp-nova-mm.html
+# The recipe's key → the service's; sqlora.platform.hyperparameters has their ranges.
 HYPERPARAMETERS = {
     "epochs": "epochCount",
     "learning_rate": "learningRate",
     "warmup_steps": "learningRateWarmupSteps",
 }
-RANGES = {"epochs": (1.0, 5.0), "learning_rate": (1e-6, 1e-4), "warmup_steps": (0.0, 100.0)}
 # The service's sub-states, in their order, and what we call them.
 PHASES = {
     "validationDetails": "validation of the data",
@@ -56,14 +55,15 @@ class BedrockBackend(AwsBackend):
     @property
     def capabilities(self) -> Capabilities:
         """See `Capabilities`."""
-        return replace(super().capabilities, hyperparameters=RANGES)
+        ranges = {key: (RANGES[name].least, RANGES[name].most) for key, name in HYPERPARAMETERS.items()}
+        return replace(super().capabilities, hyperparameters=ranges)
 
     def estimate(self, request: TrainingRequest) -> Option:
         """See `Backend`: tokens × epochs × price, and storage. The tokens are estimated: Nova's tokenizer is secret."""
         from sqlora.cost.prices import load_prices
         from sqlora.cost.training import bedrock_training, count_tokens_estimate
 
-        dataset = self._dataset(request)
+        dataset = self._check(request)
         tokens = count_tokens_estimate(dataset.path("train"))
         prices = load_prices(self.project.cost.prices)
         return bedrock_training(tokens, int(request.recipe.epochs), self.base_model(request), prices)

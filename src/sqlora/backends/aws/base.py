@@ -10,7 +10,6 @@ from typing import Any, ClassVar
 
 from sqlora.backends.aws.account import Account
 from sqlora.backends.aws.answers import Answers, Asked
-from sqlora.backends.aws.data import FEWEST, MOST
 from sqlora.backends.aws.deployments import Deployments
 from sqlora.backends.aws.jobs import Jobs
 from sqlora.backends.aws.models import Models
@@ -23,14 +22,15 @@ from sqlora.backends.target import target_of_base
 from sqlora.cost.model import Option
 from sqlora.engines.base import Completion, Delta, Sampling
 from sqlora.errors import ConflictError, SqloraError
+from sqlora.platform.customization_data import FEWEST, MOST
 from sqlora.platform.deployments import Deployment
 from sqlora.platform.jobs import Job
 from sqlora.platform.ledger import Resource, ResourceKind
 from sqlora.platform.models import CustomModel
 from sqlora.platform.state import State
 from sqlora.project import Project
+from sqlora.train.nova import MODELS
 
-NOVA = ("amazon.nova-micro-v1:0:128k", "amazon.nova-lite-v1:0:128k", "amazon.nova-pro-v1:0:128k")
 CONTEXT_SUFFIX = ":128k"  # of the id that is customised; the one that answers has none
 
 # A running job would make its model after everything else has gone, so it is the second.
@@ -65,7 +65,7 @@ class AwsBackend(ABC):
     def capabilities(self) -> Capabilities:
         """See `Capabilities`: what both services ask of data and models."""
         return Capabilities(
-            self.name, records=(FEWEST, MOST), base_models=NOVA, detached=True, billed=True, beams=False
+            self.name, records=(FEWEST, MOST), base_models=tuple(MODELS), detached=True, billed=True, beams=False
         )
 
     def close(self) -> None:

@@ -9,11 +9,13 @@ from pathlib import Path
 from sqlora.backends.aws.storage import Storage
 from sqlora.errors import DatasetError
 from sqlora.platform.conversations import read_conversation
+from sqlora.platform.customization_data import FEWEST, MOST
 from sqlora.platform.ledger import Resource
 from sqlora.prepare.dataset import Dataset
 from sqlora.prepare.examples import Split
 
-FEWEST, MOST = 8, 20_000  # training records; training and validation records together
+__all__ = ["FEWEST", "MOST", "SPLITS", "check_dataset", "explain_failure", "upload_dataset"]
+
 SPLITS: tuple[Split, ...] = ("train", "validation")
 SHOWN = 20  # lines at fault that a message lists
 _LINE = re.compile(r"\blines?\b\s*(?:number|no\.?)?\s*[:#=]?\s*([0-9]{1,9})", re.IGNORECASE)

@@ -1,10 +1,7 @@
 """The metric files that a Bedrock job leaves in its output folder: the loss of each step, and of each validation.
 
-    {output}/model-customization-job-{id}/training_artifacts/step_wise_training_metrics.csv
-    {output}/model-customization-job-{id}/validation_artifacts/post_fine_tuning_validation/validation_metrics.csv
-
-Published scripts read the second one folder deeper, and headings vary: both places are looked at, and columns are taken
-by their meaning.
+`sqlora.platform.customization_metrics` says where they lie. Headings vary from one published script to the next, so
+columns are taken by their meaning.
 """
 
 from __future__ import annotations
@@ -15,11 +12,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-TRAINING = "training_artifacts/step_wise_training_metrics.csv"
-VALIDATION = (
-    "validation_artifacts/post_fine_tuning_validation/validation_metrics.csv",
-    "validation_artifacts/post_fine_tuning_validation/validation/validation_metrics.csv",
-)
+from sqlora.platform.customization_metrics import TRAINING, VALIDATION
 
 
 @dataclass(frozen=True)

@@ -62,7 +62,7 @@ class Models:
         )
 
     def delete(self, id: str) -> None:
-        """ConflictError while a deployment of this project serves it, or one made elsewhere still does later on."""
+        """ConflictError while a deployment serves it, be it this project's or one that somebody else made."""
         row = self.row(id)
         if users := self._site.rows("deployment", parent_id=row.id):
             names = ", ".join(user.name for user in users)

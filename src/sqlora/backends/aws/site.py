@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -85,9 +84,9 @@ class Site:
 
         BusyError at once when one does. The lock ends with the process that has it, however that ends.
         """
-        folder = self._folder(row)
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / "aws.lock", timeout=0)
+        file = self._lock_file(row)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(file, timeout=0)
         try:
             lock.acquire()
         except Timeout as error:
@@ -100,14 +99,12 @@ class Site:
             lock.release()
 
     def forget(self, row: Resource) -> None:
-        """The row's thing is gone, and so is what there was of it here."""
+        """The row's thing is gone, and nobody needs to be alone with it any more."""
         self.ledger.deleted(row.id)
-        shutil.rmtree(self._folder(row), ignore_errors=True)
+        self._lock_file(row).unlink(missing_ok=True)
 
-    def _folder(self, row: Resource) -> Path:
-        paths = self.project.paths
-        folders = {"job": paths.job, "model": paths.model, "deployment": paths.deployment}
-        return folders[row.kind](row.id)
+    def _lock_file(self, row: Resource) -> Path:
+        return self.project.state / "locks" / f"{row.id}.lock"
 
     def tags(self, row: Resource) -> dict[str, str]:
         """What the row's thing is tagged with: who made it, and which row it is."""
