@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -12,6 +12,7 @@ import pytest
 
 from sqlora.backends.base import Backend, TrainingRequest
 from sqlora.backends.bedrock import BedrockBackend
+from sqlora.backends.everywhere import Everywhere
 from sqlora.backends.sagemaker import SageMakerBackend
 from sqlora.engines.base import Completion, Delta, Sampling
 from sqlora.errors import ConfigError, ConflictError, ContextError, NotFoundError, SqloraError
@@ -45,11 +46,31 @@ def local(folder: Path) -> AbstractContextManager[Backend]:
     return backend
 
 
+@contextmanager
+def everywhere(folder: Path) -> Iterator[Everywhere]:
+    """All backends as one, of a project that trains here."""
+    write_project(folder)
+    backend, _ = open_backend(folder)
+    with Everywhere(backend.project, backend) as opened:
+        yield opened
+
+
+@contextmanager
+def everywhere_on_bedrock(folder: Path) -> Iterator[Everywhere]:
+    """The same of a project that trains on bedrock."""
+    with cloud(BedrockBackend, folder) as bedrock:
+        backend, _ = open_backend(folder)
+        with Everywhere(bedrock.project, backend, {"bedrock": bedrock}) as opened:
+            yield opened
+
+
 WAITS = {"model_name": "retail-waits"}  # tests.wire.training: the server's workers go by the model's name
 KINDS = {
     "local": Kind(local, {"recipe": Recipe(epochs=1000)}),
     "bedrock": Kind(lambda folder: cloud(BedrockBackend, folder), WAITS),
     "sagemaker": Kind(lambda folder: cloud(SageMakerBackend, folder), WAITS),
+    "everywhere": Kind(everywhere, {"recipe": Recipe(epochs=1000)}),
+    "everywhere on bedrock": Kind(everywhere_on_bedrock, WAITS),
 }
 
 
@@ -176,10 +197,67 @@ def test_deleting_goes_from_deployment_to_model(backend: Backend, dataset: str) 
         backend.create_deployment("retail", "shop")
 
 
+def test_what_there_is_is_listed_and_says_where_it_is(backend: Backend, dataset: str) -> None:
+    assert (backend.jobs(), backend.models(), backend.deployments()) == ([], [], [])
+    job, other = trained(backend, dataset), trained(backend, dataset, model_name="other")
+    deployment = backend.create_deployment("retail", "shop")
+    assert [found.id for found in backend.jobs()] == [other.id, job.id]
+    assert {found.name: found.id for found in backend.models()} == {"retail": job.model_id, "other": other.model_id}
+    assert backend.deployments() == [deployment]
+    model = backend.model("retail")
+    assert model == backend.model(model.id)
+    assert model.status == "Active"
+    name = backend.capabilities.backend
+    assert {job.backend, model.backend, deployment.backend} == {name}
+    assert (model.arn is None) == (name == "local")
+
+
+def test_the_same_request_again_finds_its_job(backend: Backend, dataset: str) -> None:
+    assert backend.matching_job(training(dataset)) is None
+    job = trained(backend, dataset)
+    found = backend.matching_job(training(dataset, model_name=None))
+    assert found is not None
+    assert (found.id, found.status) == (job.id, "Completed")
+    assert backend.matching_job(training(dataset, recipe=load_recipe("nova", {"epochs": 2}))) is None
+
+
+def test_waiting_shows_changes_and_comes_back_with_the_end(backend: Backend, dataset: str) -> None:
+    seen: list[Job] = []
+    job = backend.wait(backend.submit_training(training(dataset)).id, seen.append)
+    assert (job.status, job.ended, backend.job(job.id)) == ("Completed", True, job)
+    assert seen
+    assert all(shown.id == job.id for shown in seen)
+    assert backend.wait(job.id).status == "Completed"  # nothing to wait for any more
+
+
+def test_an_ended_job_can_be_forgotten_and_its_model_stays(backend: Backend, dataset: str, kind: Kind) -> None:
+    job = trained(backend, dataset)
+    assert backend.delete_job(job.id).id == job.id
+    with pytest.raises(NotFoundError):
+        backend.job(job.id)
+    assert backend.model("retail").id == job.model_id
+    running = backend.submit_training(training(dataset, **{"model_name": "second", **kind.endless}))
+    with pytest.raises(ConflictError):
+        backend.delete_job(running.id)
+    backend.stop(running.id)
+    until(backend, running.id, lambda job: job.ended)
+
+
+def test_there_is_a_bill_where_there_is_something_to_pay(backend: Backend, dataset: str) -> None:
+    bill = backend.estimate(training(dataset))
+    assert (bill is not None) == backend.capabilities.billed
+    assert bill is None or (bill.total is not None and bill.total > 0 and bill.lines)
+
+
 @pytest.mark.parametrize(
     "call",
     [
         lambda backend: backend.job("nowhere"),
+        lambda backend: backend.wait("nowhere"),
+        lambda backend: backend.resume("nowhere"),
+        lambda backend: backend.delete_job("nowhere"),
+        lambda backend: backend.model("nowhere"),
+        lambda backend: backend.system("nowhere"),
         lambda backend: backend.stop("nowhere"),
         lambda backend: backend.create_deployment("nowhere"),
         lambda backend: backend.deployment("nowhere"),
