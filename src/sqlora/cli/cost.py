@@ -103,7 +103,7 @@ def command(
     """
     from sqlora.cost.figures import project_figures
     from sqlora.cost.model import monthly_cost
-    from sqlora.cost.prices import family_of, load_prices
+    from sqlora.cost.prices import billed_model, family_of, load_prices
 
     if drawing is not None and drawing.suffix.lower() != ".svg":
         raise ConfigError(f"--chart {drawing}: the chart is an SVG file", f"--chart {drawing.with_suffix('.svg')}")
@@ -116,7 +116,7 @@ def command(
         warn(text)
     if price_per_hour is None and project is not None:
         price_per_hour = project.cost.price_per_hour
-    model_id = f"amazon.nova-{nova}-v1:0" if nova else project.aws.model if project else "nova-micro"
+    model_id = f"amazon.nova-{nova}-v1:0" if nova else billed_model(project.aws.model if project else "")
     figures = project_figures(project, table, dt.datetime.now(dt.UTC), models) if project else None
     here = _machine(figures, price_per_hour, queries)
     month = monthly_cost(queries, input_tokens, output_tokens, models, table, family_of(model_id), here)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from sqlora.cost.prices import PriceTable, family_of
+from sqlora.cost.prices import PriceTable, billed_model, family_of
 from sqlora.cost.spend import Books, Spend, spending
 from sqlora.cost.training import count_tokens_estimate
 from sqlora.cost.usage import Projection, moment, project_usage
@@ -65,12 +65,13 @@ def project_figures(project: Project, table: PriceTable, now: dt.datetime, model
     with _state(project) as state:
         if state is None:
             return Figures(_data(project), None, None, (), None)
+        model_id = billed_model(project.aws.model)
         books = Books(
             state.usage.summary(("backend", "deployment")), state.ledger.list(deleted=True), table,
-            project.aws.model, now, lambda id: _tokens_of(project, id),
+            model_id, now, lambda id: _tokens_of(project, id),
         )  # fmt: skip
         used = state.usage.summary(())
-        pace = project_usage(used[0], now, models, table, family_of(project.aws.model)) if used else None
+        pace = project_usage(used[0], now, models, table, family_of(model_id)) if used else None
         return Figures(_data(project), _training(state), _measured(state), tuple(spending(books)), pace)
 
 

@@ -17,13 +17,12 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 from sqlora.cost.break_even import BreakEven, Curve, break_even
-from sqlora.cost.prices import NOT_FOUND, Price, PriceTable, family_of, load_prices
+from sqlora.cost.prices import NOT_FOUND, NOVA_MICRO, Price, PriceTable, family_of, load_prices
 from sqlora.errors import ConfigError
 
 HOURS_A_MONTH = Decimal(730)  # 8,760 hours of a year / 12, as AWS counts
 OFFICE_HOURS = Decimal(12 * 22)
 THOUSAND = Decimal(1000)
-NOVA_MICRO = "nova-micro"
 TOKENS = "1,000 tokens"
 CENT = Decimal("0.01")
 

@@ -21,6 +21,7 @@ from sqlora.errors import ConfigError
 from sqlora.project import cache_folder
 
 CURRENCY = "USD"
+NOVA_MICRO = "nova-micro"
 NOT_FOUND = "not found"
 OWN = "sqlora/cost/prices.toml"
 OLD_AFTER_MONTHS = 6
@@ -110,6 +111,11 @@ def family_of(model_id: str) -> str:
     """How the table names a model: ``amazon.nova-micro-v1:0:128k``, its profile or its ARN are ``nova-micro``."""
     found = re.search(r"amazon\.([a-z0-9-]+?)-v\d", model_id)
     return found[1] if found else model_id
+
+
+def billed_model(model_id: str) -> str:
+    """The model whose tokens are reckoned with: an open one has no price by the token, so Nova Micro stands in."""
+    return model_id if "amazon." in model_id else NOVA_MICRO
 
 
 def this_machine(price_per_hour: Decimal) -> Price:

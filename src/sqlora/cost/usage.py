@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from sqlora.cost.model import HOURS_A_MONTH, NOVA_MICRO, MonthlyCost, monthly_cost
-from sqlora.cost.prices import PriceTable
+from sqlora.cost.model import HOURS_A_MONTH, MonthlyCost, monthly_cost
+from sqlora.cost.prices import NOVA_MICRO, PriceTable
 from sqlora.platform.usage import UsageSummary
 
 SECONDS_A_MONTH = int(HOURS_A_MONTH) * 3600

@@ -159,3 +159,10 @@ def test_a_mistake_in_the_project_is_not_passed_over(run: Run, project: Path) ->
     result = run("cost")
     assert result.exit_code == 1
     assert "cost.price_per_hour" in result.stderr
+
+
+def test_an_open_model_on_sagemaker_is_compared_with_nova_micro(run: Run, project: Path) -> None:
+    (project / "sqlora.toml").write_text((project / "sqlora.toml").read_text() + '[aws]\nmodel = "smollm2-135m"\n')
+    assert json.loads(run("cost", "--json").stdout)["options"][0]["total"] == "2.7508"
+    dearer = json.loads(run("cost", "--nova", "pro", "--json").stdout)["options"][0]
+    assert dearer["lines"][0]["amount"] == "18.304"
