@@ -186,10 +186,27 @@ def _name(gguf_name: str, source: Path) -> str:
     )
 
 
+def gguf_name(name: str) -> str | None:
+    """``blk.3.attn_q.weight`` for ``model.layers.3.self_attn.q_proj.weight``; None for what GGUF has no place for."""
+    head, _, kind = name.rpartition(".")
+    block, _, rest = head.removeprefix("model.layers.").partition(".")
+    if head.startswith("model.layers.") and block.isdigit():
+        found = next((own for own, theirs in _BLOCK.items() if theirs == rest), None)
+        return found and f"blk.{block}.{found}.{kind}"
+    found = next((own for own, theirs in _TOP.items() if theirs == head), None)
+    return found and f"{found}.{kind}"
+
+
 def _halves(weight: np.ndarray, heads: int) -> np.ndarray:
     """Rows of each head from pairs (0,1), (2,3), … back to halves (0, d/2), (1, d/2+1), …; [heads·d, in]."""
     half = weight.shape[0] // heads // 2
     return weight.reshape(heads, half, 2, *weight.shape[1:]).swapaxes(1, 2).reshape(weight.shape)
+
+
+def pairs(weight: np.ndarray, heads: int) -> np.ndarray:
+    """The other way: rows of each head from halves to neighbouring pairs, as llama.cpp rotates them; [heads·d, …]."""
+    half = weight.shape[0] // heads // 2
+    return weight.reshape(heads, 2, half, *weight.shape[1:]).swapaxes(1, 2).reshape(weight.shape)
 
 
 def _write_json(file: Path, content: dict[str, Any]) -> None:

@@ -69,7 +69,7 @@ def build_tokenizer(metadata: dict[str, Any], source: Path) -> Tokenizer:
             f"{source}: its vocabulary and merges don't fit together: {error}",
             "give the model's safetensors folder or hub id as base_model instead",
         ) from error
-    tokenizer.pre_tokenizer = _pre_tokenizer(str(metadata.get("tokenizer.ggml.pre", "gpt-2")), source)
+    tokenizer.pre_tokenizer = pre_tokenizer(str(metadata.get("tokenizer.ggml.pre", "gpt-2")), source)
     tokenizer.decoder = decoders.ByteLevel()
     control, added = _tokens_of(metadata, _CONTROL), _tokens_of(metadata, _USER_DEFINED)
     tokenizer.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in control])
@@ -83,7 +83,8 @@ def _tokens_of(metadata: dict[str, Any], kind: int) -> list[str]:
     return [token for token, own in zip(metadata["tokenizer.ggml.tokens"], kinds, strict=False) if own == kind]
 
 
-def _pre_tokenizer(name: str, source: Path) -> Any:
+def pre_tokenizer(name: str, source: Path) -> Any:
+    """How a text is split before the merges, by llama.cpp's name for it; ModelError, naming ``source``, for others."""
     from tokenizers import Regex, pre_tokenizers
 
     byte_level = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=name in ("smollm", "gpt-2"))
