@@ -9,8 +9,10 @@ from typing import Any
 import click
 
 from sqlora.cli.command import nouns, verb
-from sqlora.cli.output import print_fields, print_json, print_table
+from sqlora.cli.output import print_fields, print_json, print_next, print_table, shown_path, warn
+from sqlora.cli.progress import ProgressLine
 from sqlora.cli.project import open_backend, open_project
+from sqlora.models.export import FORMATS, NUMBER_FORMATS, Exported, Format, NumberFormat, export_model
 
 
 @nouns(
@@ -18,6 +20,7 @@ from sqlora.cli.project import open_backend, open_project
         "sqlora models list": "newest first",
         "sqlora models show larkspur": "what it was trained on, and its losses",
         "sqlora models rm larkspur-old": "and its weights",
+        "sqlora models export larkspur --format ollama": "for another runtime",
     }
 )
 def command() -> None:
@@ -129,3 +132,94 @@ def rm(ctx: click.Context, id: str, as_json: bool) -> None:
         print_json({"removed": model.id})
     else:
         click.echo(f"removed model {model.name}")
+
+
+@verb(
+    command,
+    "export",
+    examples={
+        "sqlora models export larkspur --format gguf": "one file for llama.cpp",
+        "sqlora models export larkspur --format ollama --out larkspur": "the file and a Modelfile",
+        "sqlora models export larkspur --format peft": "the adapter, for PEFT, vLLM or another project",
+        "sqlora models export base --format merged": "the base model, which adapters go over",
+    },
+)
+@click.argument("name")
+@click.option("--format", "format_", type=click.Choice(FORMATS), required=True, help="What to write.")
+@click.option("--out", type=click.Path(path_type=Path), help="A new folder; NAME-FORMAT in this one if not given.")
+@click.option("--numbers", type=click.Choice(NUMBER_FORMATS), help="How weights are stored (f16; adapters f32).")
+@click.option("--adapter-only", is_flag=True, help="gguf: the adapter without its base; ollama: both, in a file each.")
+@click.pass_context
+def export(
+    ctx: click.Context,
+    name: str,
+    format_: Format,
+    out: Path | None,
+    numbers: NumberFormat | None,
+    adapter_only: bool,
+    as_json: bool,
+) -> None:
+    """Write the custom model NAME (or base) for other runtimes."""
+    from sqlora.backends.export import base_source, model_source
+
+    project = open_project(ctx)
+    with ProgressLine() as line:
+        if name in ("base", project.train.base_model):
+            source = base_source(project, line.message)
+        else:
+            with open_backend(project) as place:
+                model = place.model(name)
+            source = model_source(project, model, line.message)
+        folder = out or Path(f"{source.name}-{format_}")
+        made = export_model(source, format_, folder, numbers=numbers, adapter_only=adapter_only)
+    if as_json:
+        files = [{"name": file, "bytes": size} for file, size in made.files.items()]
+        print_json({"model": source.name, "format": format_, "folder": made.folder, "files": files})
+        return
+    print_table(["file", "MB"], [[shown_path(made.folder / file), size / 1e6] for file, size in made.files.items()])
+    print_next(_use(source.name, format_, made))
+
+
+def _use(name: str, format_: str, made: Exported) -> str:
+    """The command that uses what was exported."""
+    folder = shown_path(made.folder)
+    files = [file for file in made.files if file.endswith(".gguf")]
+    if format_ == "ollama":
+        return f"ollama create {name} -f {folder}/Modelfile"
+    if format_ == "gguf" and files[0].endswith("-adapter.gguf"):
+        return f"sqlora models export base --format gguf, then llama-server -m THAT --lora {folder}/{files[0]}"
+    if format_ == "gguf":
+        system = f" -sysf {folder}/system.txt" if "system.txt" in made.files else ""
+        return f"llama-cli -m {folder}/{files[0]}{system} --temp 0"
+    if format_ == "merged":
+        return f'transformers: AutoModelForCausalLM.from_pretrained("{folder}")'
+    return f'peft: PeftModel.from_pretrained(base, "{folder}"); base: sqlora models export base --format merged'
+
+
+@verb(
+    command,
+    "import",
+    examples={
+        "sqlora models import colleague ./adapter": "a folder that PEFT's save_pretrained wrote",
+        "sqlora models import colleague ./larkspur-peft": "one that sqlora models export wrote",
+        "sqlora models import other ./adapter --base-model ./qwen": "over another base model",
+    },
+)
+@click.argument("name")
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--base-model", help="What it was trained on, if not the project's.")
+@click.pass_context
+def import_(ctx: click.Context, name: str, folder: Path, base_model: str | None, as_json: bool) -> None:
+    """Make the LoRA adapter in FOLDER (PEFT's format) the custom model NAME; it is checked first, and copied."""
+    project = open_project(ctx)
+    with open_backend(project) as place:
+        model = place.local.import_model(name, folder, base_model=base_model)
+    manifest = _manifest(project.state / model.folder / "manifest.json")
+    said = _manifest(project.state / model.folder / "adapter_config.json").get("base_model_name_or_path")
+    if said and "base_model" not in _manifest(folder / "manifest.json") and said != model.base_model:
+        warn(f"it says that it was trained on {said}; nothing but the shapes tells that it fits {model.base_model}")
+    if as_json:
+        print_json({**vars(model), "folder": project.state / model.folder, "manifest": manifest})
+        return
+    click.echo(f"imported model {model.name} ({model.id})")
+    print_next(f"sqlora deploy {model.name}")
