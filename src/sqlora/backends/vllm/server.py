@@ -100,10 +100,9 @@ class Server:
 
         ConflictError when something else has the name, ModelError when the server cannot load it.
         """
+        doing, client = f"load the adapter {name!r} into vLLM", self._client
         import openai
 
-        doing = f"load the adapter {name!r} into vLLM"
-        client = self._client
         with vllm_errors(doing, self.url):
             try:
                 client.post("/load_lora_adapter", body={"lora_name": name, "lora_path": path}, cast_to=str)
