@@ -15,8 +15,10 @@ import pytest
 
 from sqlora.backends import everywhere
 from sqlora.platform.state import State
+from sqlora.prepare.examples import Example
+from sqlora.prepare.write import write_dataset
 from tests.conformance.cloud import BUCKET, cloud_project
-from tests.conformance.workplace import add_dataset
+from tests.conformance.workplace import SYSTEM
 from tests.unit.cli.cloud import KILLED_AT
 from tests.unit.cli.conftest import Run
 from tests.wire.clients import KEY, SECRET, boto
@@ -43,7 +45,9 @@ def cloud(server: Live, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
     folder = tmp_path / "shop"
     folder.mkdir()
     cloud_project(folder, server.url)
-    add_dataset(folder, held_out=2)
+    pairs = [(f"question {n}?", f"SELECT {n}", "train" if n < 8 else "validation" if n < 10 else "test") for n in range(13)]
+    examples = [Example(question, sql, "test", split=split) for question, sql, split in pairs]
+    write_dataset(folder / ".sqlora", examples, SYSTEM, {"dialect": "duckdb"}, "2026-11-23T00:00:00Z")
     monkeypatch.chdir(folder)
     monkeypatch.setitem(everywhere.BACKENDS, "bedrock", QUICK)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", KEY)
@@ -101,6 +105,13 @@ def test_train_deploy_ask_and_destroy(run: Run, cloud: Path, server: Live) -> No
     assert "bedrock" in run("deployments", "list").stdout
     assert done(run, "ask", "How many regions?")["deployment"] == "live"
     assert done(run, "deployments", "show", "live")["usage"]["requests"] == 1
+
+    report = done(run, "evaluate", "--cold-idle", "0.001")
+    assert [model["name"] for model in report["models"]] == ["base", "live"]
+    assert [model["latency"]["cold_first_token"]["n"] for model in report["models"]] == [3, 3]
+    used = {row["deployment"]: row["requests"] for row in done(run, "usage", "show")}
+    # Three questions, three cold calls, one uncounted, ten warm; none is asked twice where beams can't be searched.
+    assert used == {"base": 17, "live": 18}
     refused = run("models", "rm", model["name"])
     assert (refused.exit_code, "deployed as live" in refused.stderr) == (1, True)
 

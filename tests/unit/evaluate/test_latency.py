@@ -99,6 +99,37 @@ def test_a_backend_that_cannot_be_made_cold_says_so() -> None:
     assert found.warm_first_token.n == 3
 
 
+def test_left_alone_for_long_enough_it_is_cold_too() -> None:
+    slept: list[float] = []
+    backend = FakeBackend(GOLD)
+    plan = LatencyPlan(2, 3, cold_idle=600.0)
+    found = measure_latency(backend, "tuned", [record("s", "q")], Sampling(), plan, sleep=slept.append)
+    assert slept == [600.0, 600.0]
+    assert found.cold_first_token is not None
+    assert (found.cold_first_token.n, found.note) == (2, "")
+
+
+def test_what_can_be_unloaded_is_not_waited_for() -> None:
+    slept: list[float] = []
+    backend = ColdBackend(GOLD)
+    plan = LatencyPlan(2, 3, cold_idle=600.0)
+    measure_latency(backend, "tuned", [record("s", "q")], Sampling(), plan, sleep=slept.append)
+    assert (slept, backend.unloaded) == ([], ["tuned", "tuned"])
+
+
+def test_of_several_backends_as_one_the_one_that_answers_is_made_cold() -> None:
+    here, there = ColdBackend(GOLD), FakeBackend(GOLD)
+
+    class Both(FakeBackend):
+        def backend_of(self, deployment: str) -> FakeBackend:
+            return here if deployment == "tuned" else there
+
+    for name, calls in {"tuned": 2, "base": 0}.items():
+        found = measure_latency(Both(GOLD), name, [record("s", "q")], Sampling(), LatencyPlan(2, 1))
+        assert (found.cold_first_token.n if found.cold_first_token else 0) == calls
+    assert here.unloaded == ["tuned", "tuned"]
+
+
 def test_timed_answers_are_cut() -> None:
     asked: list[int] = []
 
