@@ -191,7 +191,9 @@ def _check_shapes(shapes: Shapes, rank: int, folder: Path) -> None:
 
 
 def _check_fit(shapes: Shapes, base: BaseModel, folder: Path) -> None:
-    """Every layer named is in the base model, with the same widths."""
+    """Every layer named is in the base model, with the same widths, and one that an adapter is applied to."""
+    from sqlora.models.lora import TARGETS
+
     layers = _layer_shapes(base)
     for name, shape in shapes.items():
         match = _KEY.fullmatch(name)
@@ -199,6 +201,11 @@ def _check_fit(shapes: Shapes, base: BaseModel, folder: Path) -> None:
         layer = layers.get(match["module"])
         if layer is None or len(layer) != 2:
             raise ModelError(f"{folder / WEIGHTS}: {base.name} has no linear layer {match['module']}")
+        if match["module"].rpartition(".")[2] not in TARGETS:
+            raise ModelError(
+                f"{folder / WEIGHTS} changes {match['module']}; adapters are applied to {', '.join(TARGETS)} only",
+                "train it with these target_modules, or merge it into the base model and use that as base_model",
+            )
         at = 1 if match["side"] == "A" else 0
         if shape[at] != layer[at]:
             raise ModelError(

@@ -156,6 +156,14 @@ def test_what_does_not_fit_is_refused(
         load_adapter(folder, base)
 
 
+def test_a_layer_that_adapters_are_not_applied_to(folder: Path, base: BaseModel) -> None:
+    """It would be left out of every answer without a word."""
+    embedding = {"A": torch.zeros(4, 32), "B": torch.zeros(259, 4)}
+    rewrite(folder, {f"base_model.model.model.embed_tokens.lora_{side}.weight": m for side, m in embedding.items()})
+    with pytest.raises(ModelError, match=r"changes model\.embed_tokens; adapters are applied to q_proj"):
+        load_adapter(folder, base)
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
