@@ -65,7 +65,7 @@ def test_foundation_models(shop: Shop) -> None:
     assert {"amazon.nova-micro-v1:0", "amazon.nova-micro-v1:0:128k", "amazon.nova-lite-v1:0"} <= set(ids)
     assert {model["modelName"] for model in models} == {"smollm2-135m"}
     tunable = shop.bedrock.list_foundation_models(byCustomizationType="FINE_TUNING")["modelSummaries"]
-    assert all(model["modelId"].endswith(":128k") for model in tunable)
+    assert all(model["modelId"].endswith((":128k", ":300k")) for model in tunable)
     on_demand = shop.bedrock.list_foundation_models(byInferenceType="ON_DEMAND", byProvider="amazon")["modelSummaries"]
     assert sorted(ids) == sorted(model["modelId"] for model in tunable + on_demand)
     assert shop.bedrock.list_foundation_models(byOutputModality="IMAGE")["modelSummaries"] == []

@@ -152,9 +152,7 @@ class BedrockBackend(AwsBackend):
 
     def _output(self, row: Resource) -> str:
         """The job's own folder in S3, in the ledger before anything is in it."""
-        found = self.site.rows("object", parent_id=row.id)
-        folder = found[0] if found else self.storage.folder(f"jobs/{row.name}", row.id)
-        return folder.arn or ""
+        return self.storage.folder(f"jobs/{row.name}", row.id).arn or ""
 
     def _find_arn(self, row: Resource) -> str | None:
         """The ARN of the row's job in the account, by its name and tag; None when it was never made."""

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import re
 
-NOVA = ("amazon.nova-micro-v1:0", "amazon.nova-lite-v1:0", "amazon.nova-pro-v1:0")
-CONTEXT_SUFFIX = ":128k"  # the id that customisation names: amazon.nova-micro-v1:0:128k
+from sqlora.train.nova import MODELS, without_context
+
 PROFILE = re.compile(r"(us|us-gov|eu|apac|ap|ca|global)\.(?=amazon\.)")  # of cross-Region inference profiles
+NOVA = {without_context(id): id for id in MODELS}  # the id that answers → the one that is customised
 
 # A machine has no Regions and one account, so any of either will do.
 _ARN = re.compile(
@@ -26,7 +27,16 @@ def parse_arn(model_id: str) -> tuple[str, str] | None:
 
 def is_nova(model_id: str) -> bool:
     """Whether it is a Nova text model's id, with or without its context size or its inference profile."""
-    return PROFILE.sub("", model_id, count=1).removesuffix(CONTEXT_SUFFIX) in NOVA
+    return _answering(model_id) in NOVA
+
+
+def with_context(model_id: str) -> str:
+    """The id that is customised, of either id of a Nova model."""
+    return NOVA[_answering(model_id)]
+
+
+def _answering(model_id: str) -> str:
+    return without_context(PROFILE.sub("", model_id, count=1))
 
 
 def is_foreign(model_id: str) -> bool:

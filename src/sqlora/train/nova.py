@@ -8,6 +8,7 @@ reads them (`sqlora.serve.sagemaker.recipe`).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
@@ -56,6 +57,12 @@ MODELS: dict[str, NovaModel] = {
     )
 }
 MODEL_NAMES = tuple(model.path for model in MODELS.values())
+_CONTEXT = re.compile(r":[0-9]+k$")
+
+
+def without_context(id: str) -> str:
+    """The id that answers, of one that is customised: amazon.nova-lite-v1:0:300k → amazon.nova-lite-v1:0."""
+    return _CONTEXT.sub("", id)
 
 
 def longest_record(instance_type: str) -> int:

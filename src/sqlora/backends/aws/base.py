@@ -29,9 +29,7 @@ from sqlora.platform.ledger import Resource, ResourceKind
 from sqlora.platform.models import CustomModel
 from sqlora.platform.state import State
 from sqlora.project import Project
-from sqlora.train.nova import MODELS
-
-CONTEXT_SUFFIX = ":128k"  # of the id that is customised; the one that answers has none
+from sqlora.train.nova import MODELS, without_context
 
 # A running job would make its model after everything else has gone, so it is the second.
 ORDER: tuple[ResourceKind, ...] = ("deployment", "job", "model", "policy", "role", "object", "bucket")
@@ -197,7 +195,7 @@ class AwsBackend(ABC):
 
     @property
     def _base_id(self) -> str:
-        return self.project.aws.model.removesuffix(CONTEXT_SUFFIX)
+        return without_context(self.project.aws.model)
 
     def _asked(self, deployment: str) -> Asked:
         if self._is_base(deployment):

@@ -65,9 +65,16 @@ class Storage:
         return row if row.status == "created" else self._state.ledger.created(row.id, uri)
 
     def folder(self, key: str, parent_id: str | None = None) -> Resource:
-        """A place that a service is to write into, its arn an s3:// address that ends in a slash."""
-        row = self._plan(f"{key.rstrip('/')}/", {"bucket": self.bucket()}, parent_id)
-        return self._state.ledger.created(row.id, _uri(row))
+        """A place that a service is to write into, its arn an s3:// address that ends in a slash; one a parent."""
+        name = f"{key.rstrip('/')}/"
+        row = self._folder(name, parent_id) or self._plan(name, {"bucket": self.bucket()}, parent_id)
+        return row if row.status == "created" else self._state.ledger.created(row.id, _uri(row))
+
+    def _folder(self, name: str, parent_id: str | None) -> Resource | None:
+        if parent_id is None:
+            return None
+        rows = self._state.ledger.list(kind="object", backend=self._backend, parent_id=parent_id)
+        return next((row for row in rows if row.name == name and row.status in ("planned", "created")), None)
 
     def _known(self, key: str, digest: str, bucket: str) -> Resource | None:
         rows = self._state.ledger.list(kind="object", backend=self._backend)

@@ -118,7 +118,7 @@ class SageMakerBackend(AwsBackend):
 
     def _create(self, row: Resource) -> str:
         parameters = self._way(row.details["base_model"]).parameters(row)
-        output = output_of(self.storage, self.site.rows("object", parent_id=row.id), row)
+        output = output_of(self.storage, row)
         key = self.project.aws.kms_key
         parameters["OutputDataConfig"] = {
             "S3OutputPath": output,

@@ -164,7 +164,7 @@ class NovaTraining:
     def _import(self, row: Resource) -> Resource:
         escrow = row.details.get("escrow")
         if escrow is None:
-            output = output_of(self._storage, self._site.rows("object", parent_id=row.id), row)
+            output = output_of(self._storage, row)
             escrow = escrow_of(self._storage, output, training_name(row))
             if escrow is None:
                 message = f"the job is completed, but there is no manifest.json with a checkpoint under {output}"

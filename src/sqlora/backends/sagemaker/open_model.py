@@ -118,7 +118,7 @@ class OpenTraining:
             "code": self._storage.upload(code.write_archive(folder / code.ARCHIVE), f"code/{code.ARCHIVE}"),
             **({"base": base} if base else {}),
         }
-        output = output_of(self._storage, self._site.rows("object", parent_id=row.id), row)
+        output = output_of(self._storage, row)
         wait = {"MaxWaitTimeInSeconds": 2 * details["seconds"]} if details["spot"] else {}
         return {
             "AlgorithmSpecification": {

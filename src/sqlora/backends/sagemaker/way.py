@@ -62,7 +62,6 @@ def channel(name: str, uri: str, kind: str = "S3Prefix") -> dict[str, Any]:
     return {"ChannelName": name, "DataSource": {"S3DataSource": source}}
 
 
-def output_of(storage: Storage, folders: list[Resource], row: Resource) -> str:
+def output_of(storage: Storage, row: Resource) -> str:
     """The job's own folder in S3, in the ledger before anything is in it; without a slash at the end."""
-    folder = folders[0] if folders else storage.folder(f"jobs/{row.name}", row.id)
-    return (folder.arn or "").rstrip("/")
+    return (storage.folder(f"jobs/{row.name}", row.id).arn or "").rstrip("/")

@@ -17,7 +17,7 @@ from sqlora.platform.models import CustomModel, ModelStatus
 from sqlora.platform.state import State
 from sqlora.serve.aws.arns import BASE_MODEL_ID, Arns
 from sqlora.serve.aws.call import AwsError, Call
-from sqlora.serve.model_ids import CONTEXT_SUFFIX, is_nova, parse_arn
+from sqlora.serve.model_ids import is_nova, parse_arn, with_context
 
 LONGEST_MESSAGE = 2048
 
@@ -109,7 +109,7 @@ def base_model_id(identifier: str, own_names: tuple[str, ...]) -> str:
         return BASE_MODEL_ID
     if kind not in ("", "foundation-model") or not is_nova(key):
         raise AwsError("ValidationException", f"The provided model identifier is invalid: {identifier}.")
-    return key if key.endswith(CONTEXT_SUFFIX) else key + CONTEXT_SUFFIX
+    return with_context(key)
 
 
 def losses(train: float | None, validation: float | None) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlora.serve.aws.call import AwsError, Call
 from sqlora.serve.bedrock.find import arns_of
-from sqlora.serve.model_ids import CONTEXT_SUFFIX, NOVA, parse_arn
+from sqlora.serve.model_ids import NOVA, parse_arn
 from sqlora.serve.place import Place
 
 PROVIDER = "Amazon"  # whose ids these are: programs look for them by it
@@ -47,9 +47,9 @@ class FoundationHandlers:
         )
 
     def _models(self, call: Call) -> Iterator[dict[str, Any]]:
-        for id in NOVA:
-            yield self._model(call, id, [], "ON_DEMAND")
-            yield self._model(call, id + CONTEXT_SUFFIX, ["FINE_TUNING"], "PROVISIONED")
+        for answers, is_customised in NOVA.items():
+            yield self._model(call, answers, [], "ON_DEMAND")
+            yield self._model(call, is_customised, ["FINE_TUNING"], "PROVISIONED")
 
     def _model(self, call: Call, id: str, customizations: Sequence[str], inference: str) -> dict[str, Any]:
         return {

@@ -23,8 +23,8 @@ from sqlora.serve.bedrock.find import (
 )
 from sqlora.serve.bedrock.once import once, put_tags, refuse_members, tags_of
 from sqlora.serve.bedrock.paging import created_between, moment, page
-from sqlora.serve.model_ids import CONTEXT_SUFFIX
 from sqlora.serve.place import Place
+from sqlora.train.nova import without_context
 
 _REFUSED = {"modelKmsKeyArn": "this machine has no KMS, and the adapter is not encrypted."}
 
@@ -181,4 +181,4 @@ def _customization_type(model: CustomModel) -> str:
 
 def _same_model(arn: str, other: str) -> bool:
     """Whether two ARNs name the same model: in any region, with or without the context size."""
-    return arn.rsplit("/", 1)[-1].removesuffix(CONTEXT_SUFFIX) == other.rsplit("/", 1)[-1].removesuffix(CONTEXT_SUFFIX)
+    return without_context(arn.rsplit("/", 1)[-1]) == without_context(other.rsplit("/", 1)[-1])

@@ -126,6 +126,19 @@ def test_removing_takes_its_own_and_nothing_else(storage: Storage, account: Acco
     assert [left.id for left in state.ledger.list(kind="object")] == [others.id]
 
 
+def test_a_folder_whose_process_died_before_it_was_noted_is_the_next_ones(storage: Storage, state: State) -> None:
+    job = state.ledger.plan("bedrock", "job", "x")
+    folder = storage.folder("jobs/x", job.id)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(state.ledger, "created", lambda id, arn: pytest.fail("died"))
+        with pytest.raises(pytest.fail.Exception):
+            storage.folder("jobs/y", job.id)
+    [planned] = [row for row in state.ledger.list(kind="object") if row.status == "planned"]
+    assert storage.folder("jobs/y", job.id).arn == f"s3://{BUCKET}/sqlora/{planned.id}/jobs/y/"
+    assert storage.folder("jobs/x", job.id) == folder
+    assert len(state.ledger.list(kind="object")) == 2
+
+
 def test_removing_from_a_bucket_that_is_gone(storage: Storage, state: State) -> None:
     row = state.ledger.plan(
         "bedrock", "object", "x", account="123456789012", region="us-east-1", details={"bucket": "nowhere-at-all"}
