@@ -6,6 +6,7 @@ AWS measures the time to the first contentBlockDelta, and the rate as output tok
 from __future__ import annotations
 
 import contextlib
+import math
 import sqlite3
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
@@ -16,6 +17,7 @@ from typing import Any
 from sqlora.backends.answer import Answer
 from sqlora.backends.aws.errors import aws_errors, is_expired
 from sqlora.backends.aws.site import Site
+from sqlora.cost.training import CHARACTERS_A_TOKEN
 from sqlora.engines.base import Completion, Delta, Sampling, StopReason
 from sqlora.errors import ServiceError
 from sqlora.platform.usage import UsageRow
@@ -23,7 +25,6 @@ from sqlora.prompting import read_turns
 
 THREADS = 8  # of a batch; a deployment takes 2,000 requests a minute
 TRIES = 3  # of an answer in a batch, each with boto3's own
-CHARACTERS_A_TOKEN = 4  # for an answer that is abandoned half-way, whose count the service never tells
 
 _STOPS: dict[str, StopReason] = {
     "max_tokens": "max_tokens",
@@ -61,12 +62,11 @@ class Answers:
         with aws_errors(doing):
             response = self._site.account.client("bedrock-runtime").converse_stream(**request)
         stream, request_id = response["stream"], response["ResponseMetadata"]["RequestId"]
-        guess = len(str(request["messages"])) + len(str(request.get("system", "")))
         return Answer(
             _pieces(stream, doing, time.perf_counter()),
             asked.name,
             caller,
-            guess // CHARACTERS_A_TOKEN,
+            _estimate(request),
             started,
             self._record,
             stream.close,
@@ -124,6 +124,12 @@ def converse_request(asked: Asked, record: Mapping[str, Any], sampling: Sampling
     if sampling.top_k:
         request["additionalModelRequestFields"] = {"inferenceConfig": {"topK": sampling.top_k}}
     return request
+
+
+def _estimate(request: Mapping[str, Any]) -> int:
+    """About how many tokens are given; of an answer that is abandoned half-way the service never tells the count."""
+    blocks = [*request.get("system", []), *(block for turn in request["messages"] for block in turn["content"])]
+    return math.ceil(sum(len(block["text"]) for block in blocks) / CHARACTERS_A_TOKEN)
 
 
 def _pieces(stream: Any, doing: str, began: float) -> Generator[Delta | Completion]:
