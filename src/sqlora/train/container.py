@@ -8,7 +8,8 @@
     /opt/ml/model                              the adapter and result.json, which become model.tar.gz
     /opt/ml/output/failure                     why it failed, for DescribeTrainingJob
 
-Another root than /opt/ml is ``$SQLORA_ML_ROOT``: tests run this as a process. Progress goes to the log as lines of the
+Another root than /opt/ml is ``$SQLORA_ML_ROOT``: tests run this as a process. By torchrun it is one process of several
+(`sqlora.train.parallel`); the first of them hands over and tells. Progress goes to the log as lines of the
 word sqlora and JSON. SIGTERM, which SageMaker sends two minutes before it kills, writes a checkpoint and no model.
 
 Source: "How Amazon SageMaker AI provides training information", docs.aws.amazon.com/sagemaker/latest/dg.
@@ -61,22 +62,25 @@ def main() -> int:
 
 def run(root: Path, stop: threading.Event) -> None:
     """Train, or go on from the checkpoint; the adapter is in ``model`` unless it was stopped."""
-    spec, base_model = read_spec(root)
+    rank = int(os.environ.get("RANK", "0"))
+    spec, base_model = read_spec(root, root / "work" / str(rank))
     from sqlora.train.loop import train
 
     checkpoints = root / "checkpoints"
     result = train(spec, checkpoints if checkpoints.is_dir() else root / "work", Report(), stop.is_set)
-    if not result.stopped:
+    if rank == 0 and not result.stopped:
         hand_over(result, base_model, root / "model")
 
 
-def read_spec(root: Path) -> tuple[TrainingSpec, str]:
-    """What to train, and the base model's name where the job was submitted; ConfigError for folders without it."""
+def read_spec(root: Path, work: Path) -> tuple[TrainingSpec, str]:
+    """What to train, and the base model's name where the job was submitted; ConfigError for folders without it.
+
+    What has to be unpacked or put together for it goes into ``work``.
+    """
     from sqlora.train.loop import TrainingSpec
     from sqlora.train.recipe import Recipe
 
     told: dict[str, Any] = json.loads(_only(root, "job", "*.json").read_text(encoding="utf-8"))
-    work = root / "work"
     dataset = work / "dataset"
     dataset.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(_only(root, "train", "*.jsonl"), dataset / "train.jsonl")

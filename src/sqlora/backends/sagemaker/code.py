@@ -21,11 +21,14 @@ ARGUMENTS = [
     'm="${SQLORA_ML_ROOT:-/opt/ml}"; mkdir -p "$m/code" && '
     f'tar -xzf "$m/input/data/code/{ARCHIVE}" -C "$m/code" && exec sh "$m/code/start.sh"'
 ]
-START = """#!/bin/sh
+PROCESSES = "SQLORA_PROCESSES"  # of one training, each on a GPU of its own
+START = f"""#!/bin/sh
 set -e
 cd "$(dirname "$0")"
 python3 -m pip install --quiet --no-input --disable-pip-version-check -r requirements.txt
-exec python3 -m sqlora.train.container
+n="${{{PROCESSES}:-1}}"
+[ "$n" = 1 ] && exec python3 -m sqlora.train.container
+exec python3 -m torch.distributed.run --standalone --nproc-per-node "$n" -m sqlora.train.container
 """
 LEFT_OUT = {"__pycache__", "examples"}
 

@@ -43,6 +43,12 @@ IMAGE = (
     "763104351884.dkr.ecr.{region}.amazonaws.com/"
     "huggingface-pytorch-training:2.9.0-transformers5.3.0-gpu-py312-cu130-ubuntu22.04-v1.0"
 )
+_G = {"12xlarge": 4, "24xlarge": 4, "48xlarge": 8}
+# GPUs by family and size; other sizes of these families have one, other families none ("Amazon EC2 instance types").
+GPUS: dict[str, dict[str, int]] = {
+    "g4dn": {"12xlarge": 4}, "g5": _G, "g6": _G, "g6e": _G, "p4d": {"24xlarge": 8}, "p4de": {"24xlarge": 8},
+    "p5": {"48xlarge": 8}, "p5e": {"48xlarge": 8}, "p5en": {"48xlarge": 8},
+}  # fmt: skip
 VOLUME_GB = 100  # base model, its conversion, checkpoints
 RESULT = "result.json"
 LARGEST = {WEIGHTS: LARGEST_FILE, CONFIG: LARGEST_JSON, MANIFEST: LARGEST_JSON, RESULT: LARGEST_JSON}  # bytes
@@ -94,8 +100,11 @@ class OpenTraining:
                 f"[aws.recipe] is for Nova, and {base_model} is trained by sqlora's own recipe",
                 "the keys of the recipe in [train] of sqlora.toml",
             )
+        processes = self._site.project.train.processes
+        check_gpus(settings.instance, processes)
         spec = self._spec(request, base_model)
         return {
+            "processes": processes,
             "recipe_values": spec.recipe,
             "seed": spec.seed,
             "image": settings.image or IMAGE.format(region=self._site.account.region),
@@ -108,6 +117,7 @@ class OpenTraining:
     def parameters(self, row: Resource) -> dict[str, Any]:
         """See `Way`."""
         details, folder = row.details, self._site.project.paths.job(row.id)
+        folder.mkdir(parents=True, exist_ok=True)
         dataset = load_dataset(self._site.project.paths.dataset(details["dataset_id"]))
         data = upload_dataset(self._storage, dataset)
         self._site.ledger.note(row.id, {"data": {name: each.arn for name, each in data.items()}})
@@ -140,6 +150,7 @@ class OpenTraining:
                 "VolumeSizeInGB": VOLUME_GB,
             },
             "EnableManagedSpotTraining": details["spot"],
+            **({"Environment": {code.PROCESSES: str(details["processes"])}} if details["processes"] > 1 else {}),
             "StoppingCondition": {"MaxRuntimeInSeconds": details["seconds"], **wait},
         }
 
@@ -159,7 +170,6 @@ class OpenTraining:
                 "system": dataset_system(dataset),
             },
         }
-        folder.mkdir(parents=True, exist_ok=True)
         file = folder / "spec.json"
         file.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
         return file
@@ -198,6 +208,7 @@ class OpenTraining:
     def _fetch(self, row: Resource, uri: str) -> Path:
         """The adapter's folder. Of the archive only known files are taken, of bounded size, by name alone."""
         here = self._site.project.paths.job(row.id)
+        here.mkdir(parents=True, exist_ok=True)
         archive, folder = here / "model.tar.gz", here / "adapter"
         bucket, key = split(uri)
         with aws_errors(f"fetch {uri}"):
@@ -264,6 +275,18 @@ class OpenTraining:
     def again(self, row: Resource) -> dict[str, Any]:
         """See `Way`: another job of SageMaker's with the same checkpoints; one whose adapter only has to come, none."""
         return {} if row.details.get("trained") else {"attempt": row.details["attempt"] + 1}
+
+
+def check_gpus(instance: str, processes: int) -> None:
+    """ConfigError for GPUs that would be paid for and stand idle, or more processes than there are GPUs."""
+    _, family, size = (*instance.split("."), "", "")[:3]
+    there = GPUS.get(family, {}).get(size, 1) if family in GPUS else None
+    if there is not None and there != processes:
+        count = "one GPU" if there == 1 else f"{there} GPUs"
+        raise ConfigError(
+            f"{instance} has {count}, and [train] processes = {processes}: each process trains on one",
+            f"processes = {there} in [train], or another instance in [aws], such as ml.g5.2xlarge with one GPU",
+        )
 
 
 def _own_files(base_model: str) -> Path | None:

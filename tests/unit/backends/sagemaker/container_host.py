@@ -140,7 +140,8 @@ class ContainerHost:
         job.secondary = "Training"
         algorithm = job.params["AlgorithmSpecification"]
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        environ = {**os.environ, **ONE_THREAD, "SQLORA_ML_ROOT": str(job.root), "PATH": path}
+        asked = job.params.get("Environment", {})
+        environ = {**os.environ, **ONE_THREAD, **asked, "SQLORA_ML_ROOT": str(job.root), "PATH": path}
         job.process = subprocess.Popen(
             [*(self.command or (*algorithm["ContainerEntrypoint"], *algorithm["ContainerArguments"]))],
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environ, cwd=job.root,

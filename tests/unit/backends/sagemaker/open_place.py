@@ -13,7 +13,10 @@ from tests.conformance.cloud import BUCKET, QUICK, ROLE, account_of
 from tests.conformance.workplace import write_project
 
 
-def open_project(folder: Path, url: str, more: str = "", model: str = "other/hub") -> Project:
+def open_project(
+    folder: Path, url: str, more: str = 'instance = "ml.g5.2xlarge"', model: str = "other/hub", train: str = ""
+) -> Project:
+    """``more`` goes into ``[aws]``, ``train`` into ``[train]``."""
     write_project(
         folder,
         f"""[project]
@@ -21,9 +24,9 @@ name = "Larkspur Markets"
 [train]
 backend = "sagemaker"
 base_model = "{model}"
+{train}
 [aws]
 model = "{model}"
-instance = "ml.g5.2xlarge"
 endpoint_url = "{url}"
 bucket = "{BUCKET}"
 role_arn = "{ROLE}"

@@ -86,7 +86,7 @@ def test_the_adapter_becomes_a_local_custom_model(
 
 
 def test_what_is_asked_for(host: ContainerHost, tmp_path: Path, request_: TrainingRequest) -> None:
-    project = open_project(tmp_path, host.url, 'spot = true\nmax_hours = 2\nimage = "12/mine:1"')
+    project = open_project(tmp_path, host.url, 'spot = true\nmax_hours = 2\nimage = "12/mine:1"\ninstance = "ml.g5.2xlarge"')
     with open_backend(project) as backend:
         job = backend.submit_training(request_)
         backend.wait(job.id)
@@ -151,6 +151,7 @@ def test_why_a_training_failed_comes_back_and_its_name_is_free(
     [
         ("", {"recipe": Recipe(name="nova")}, "the recipe nova"),
         ("recipe = { run = {} , training_config = {} }", {}, "is for Nova"),
+        ("", {}, r"ml\.g5\.48xlarge has 8 GPUs, and \[train\] processes = 1"),
     ],
 )
 def test_what_does_not_go_with_an_open_model_is_refused(
@@ -168,7 +169,7 @@ def test_what_does_not_go_with_an_open_model_is_refused(
 def test_the_bill_is_the_most_that_the_time_limit_allows(
     host: ContainerHost, tmp_path: Path, request_: TrainingRequest
 ) -> None:
-    with open_backend(open_project(tmp_path, host.url, "max_hours = 2")) as backend:
+    with open_backend(open_project(tmp_path, host.url, 'max_hours = 2\ninstance = "ml.g5.2xlarge"')) as backend:
         bill = backend.estimate(request_)
     assert (bill.name.endswith("at most ([aws] max_hours)"), bill.total) == (True, Decimal("3.030"))
 
