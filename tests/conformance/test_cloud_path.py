@@ -1,10 +1,10 @@
 """From a dataset to an answer and back to an empty account: on the server always, on a real account when asked to.
 
-On a real account (hours, and a few cents on Bedrock):
+On a real account (hours; a few cents on Bedrock, some dollars on SageMaker):
 
     SQLORA_TEST_AWS=1 SQLORA_AWS__BUCKET=… SQLORA_AWS__ROLE_ARN=… python -m pytest -m aws tests/conformance
 
-Bucket and role are those that ``sqlora doctor --fix`` or ``sqlora aws template`` make; they stay.
+Bucket and roles (SageMaker: SQLORA_AWS__IMPORT_ROLE_ARN as well) are those that ``sqlora doctor --fix`` or ``sqlora aws template`` make; they stay.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import pytest
 from sqlora.backends.aws.base import AwsBackend
 from sqlora.backends.base import TrainingRequest
 from sqlora.backends.bedrock import BedrockBackend
+from sqlora.backends.sagemaker import SageMakerBackend
 from sqlora.engines.base import Completion, Delta, Sampling
 from sqlora.errors import NotFoundError
 from sqlora.platform.names import new_id
@@ -30,7 +31,7 @@ from tests.conformance.cloud import cloud
 from tests.conformance.workplace import SYSTEM, add_dataset, write_project
 
 REAL = "SQLORA_TEST_AWS"
-BACKENDS: dict[str, type[AwsBackend]] = {"bedrock": BedrockBackend}
+BACKENDS: dict[str, type[AwsBackend]] = {"bedrock": BedrockBackend, "sagemaker": SageMakerBackend}
 
 
 @contextmanager
