@@ -247,7 +247,7 @@ class ServeSection(Section):
 
     host: str = Field(default="127.0.0.1", min_length=1, description="address to listen on; others need keys")
     port: int = Field(default=8080, ge=0, le=65_535, description="port; 0: any that is free")
-    aws: bool = Field(default=False, description="serve S3, IAM and STS too (in memory, by moto)")
+    aws: bool = Field(default=False, description="serve S3, IAM, STS and logs too (in memory, by moto)")
     tls_cert: Path | None = Field(default=None, description="certificate chain, PEM; with tls_key, HTTPS only")
     tls_key: Path | None = Field(default=None, description="its private key, PEM")
     idle_minutes: float = Field(default=15.0, gt=0, description="an adapter that nobody asks for so long is unloaded")

@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 @command_(
     examples={
         "sqlora serve": "on this machine only, port 8080",
-        "sqlora serve --aws": "with S3, IAM and STS behind the same port, for whole notebooks",
+        "sqlora serve --aws": "with S3, IAM, STS and logs behind the same port, for whole notebooks",
         "sqlora serve --host 0.0.0.0 --tls-cert c.pem --tls-key k.pem": "for others; first: sqlora keys create",
     }
 )
 @click.option("--host", metavar="ADDRESS", help="Address to listen on (default: 127.0.0.1); others need keys.")
 @click.option("--port", type=click.IntRange(0, 65_535), help="Port (default: 8080); 0: any that is free.")
-@click.option("--aws/--no-aws", default=None, help="Serve S3, IAM and STS too, in memory.")
+@click.option("--aws/--no-aws", default=None, help="Serve S3, IAM, STS and logs too, in memory.")
 @click.option("--tls-cert", metavar="FILE", type=click.Path(path_type=Path), help="Certificate chain: HTTPS only.")
 @click.option("--tls-key", metavar="FILE", type=click.Path(path_type=Path), help="Its private key.")
 @click.option("--idle-minutes", type=click.FloatRange(min=0, min_open=True), help="Unload adapters idle for so long.")
