@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from sqlora.errors import ConfigError
-from sqlora.models.base import BaseModel
 from sqlora.models.export.place import new_folder
 from sqlora.models.export.source import NumberFormat, Source
 
 if TYPE_CHECKING:
+    from sqlora.models.base import BaseModel
     from sqlora.models.export.weights import Weights
 
 Format = Literal["peft", "merged", "gguf", "ollama"]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from sqlora.models.base import BaseModel
+if TYPE_CHECKING:
+    from sqlora.models.base import BaseModel
 
 NumberFormat = Literal["f32", "f16", "bf16", "q8_0"]
 NUMBER_FORMATS: tuple[NumberFormat, ...] = ("f32", "f16", "bf16", "q8_0")
