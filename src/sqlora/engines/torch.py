@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -29,6 +29,7 @@ from sqlora.models.attention import BranchCache, Layout, use_shared_prefix
 from sqlora.models.base import BaseModel
 from sqlora.models.lora import LoraLinear, apply_adapter, inject, peft_name
 from sqlora.models.precision import choose_precision
+from sqlora.models.tensor_file import read_tensors
 
 UNKNOWN_CONTEXT = 2**20  # tokens, for a model whose configuration gives no limit
 CHUNK = 512  # tokens of a prompt read in one step: others take their turn between, and attention is CHUNK · context
@@ -83,8 +84,7 @@ class TorchEngine:
         digest = hashlib.sha256()
         for key in sorted(tensors):
             digest.update(tensors[key].contiguous().view(torch.uint8).numpy().tobytes())
-        # A copy: what safetensors reads is the file itself, mapped, and may be changed or cut off under us.
-        moved = {key: tensor.to(self.device, self.model.dtype, copy=True) for key, tensor in tensors.items()}
+        moved = {key: tensor.to(self.device, self.model.dtype) for key, tensor in tensors.items()}
         self.unload_adapter(name)
         self._adapters[name] = _Adapter(moved, float(config["lora_alpha"]) / rank, digest.hexdigest())
         return sum(tensor.nbytes for tensor in moved.values())
@@ -160,12 +160,12 @@ class TorchEngine:
     def load_prefix(self, adapter: str | None, prefix: Sequence[int], path: Path) -> bool:
         """See `Engine`."""
         try:
-            with safe_open(path, framework="pt", device=self.device) as file:
-                if (file.metadata() or {}).get("identity") != self._identity(adapter, prefix):
-                    return False
-                layers = self.model.config.num_hidden_layers
-                pairs = [(file.get_tensor(f"k.{n}"), file.get_tensor(f"v.{n}")) for n in range(layers)]
-        except (OSError, SafetensorError):
+            tensors, metadata = read_tensors(path)
+            if metadata.get("identity") != self._identity(adapter, prefix):
+                return False
+            layers = range(self.model.config.num_hidden_layers)
+            pairs = [(tensors[f"k.{n}"].to(self.device), tensors[f"v.{n}"].to(self.device)) for n in layers]
+        except (OSError, ValueError, KeyError, SafetensorError):
             return False
         self.prefixes.put((adapter, tuple(prefix)), pairs)
         return True

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 from sqlora.errors import ModelError
 from sqlora.models.cache import disk_errors
 from sqlora.models.digest import hash_file
+from sqlora.models.tensor_file import read_tensors
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -86,9 +87,9 @@ def load_adapter(
     With ``base``, the adapter must have been trained on it and each matrix must fit its layer. ModelError otherwise.
     """
     config, manifest, rank = _read_about(folder, base)
-    with _opened(folder, rank, base) as stored:
-        tensors: dict[str, Tensor] = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
-    file = folder / WEIGHTS
+    with _checked(folder, rank, base) as file:
+        tensors, _ = read_tensors(file)
+        _check_shapes({name: tuple(tensor.shape) for name, tensor in tensors.items()}, rank, folder)
     damaged = next((name for name, tensor in tensors.items() if not bool(tensor.isfinite().all())), None)
     if damaged:
         raise ModelError(f"{file}: {damaged} holds numbers that are not finite", "sqlora train")
@@ -101,7 +102,7 @@ def check_adapter(folder: Path, base: BaseModel) -> dict[str, Any]:
     ModelError for an adapter that is not whole, or does not fit ``base``.
     """
     _, manifest, rank = _read_about(folder, base)
-    with _opened(folder, rank, base):
+    with _checked(folder, rank, base):
         pass
     weights = {"weights_sha256": hash_file(folder / WEIGHTS)}
     if manifest.get("weights_sha256") not in (None, weights["weights_sha256"]):
@@ -122,8 +123,8 @@ def _read_about(folder: Path, base: BaseModel | None) -> tuple[dict[str, Any], d
 
 
 @contextmanager
-def _opened(folder: Path, rank: int, base: BaseModel | None) -> Iterator[Any]:
-    """The weights' file, once its header has been found right."""
+def _checked(folder: Path, rank: int, base: BaseModel | None) -> Iterator[Path]:
+    """The weights' file, once its header has been found right; what goes wrong while it is read is told too."""
     from safetensors import SafetensorError, safe_open
 
     file = folder / WEIGHTS
@@ -137,7 +138,7 @@ def _opened(folder: Path, rank: int, base: BaseModel | None) -> Iterator[Any]:
             _check_shapes(shapes, rank, folder)
             if base is not None:
                 _check_fit(shapes, base, folder)
-            yield stored
+        yield file
     except FileNotFoundError as error:
         hint = " (pickled adapter_model.bin files are not read)" if (folder / "adapter_model.bin").exists() else ""
         raise ModelError(f"{folder} has no {WEIGHTS}{hint}", "sqlora train") from error
