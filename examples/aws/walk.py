@@ -62,6 +62,9 @@ split = "test"
 [train]
 backend = "{backend}"
 epochs = {epochs}
+
+[aws]
+confirm_above = 1.0
 """
 
 
