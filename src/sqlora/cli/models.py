@@ -101,7 +101,11 @@ def show(ctx: click.Context, id: str, as_json: bool) -> None:
 
 
 def _size(weights: Path) -> str:
-    return f"{weights.stat().st_size / 1e6:,.1f} MB" if weights.exists() else "its weights are gone"
+    return _bytes(weights.stat().st_size) if weights.exists() else "its weights are gone"
+
+
+def _bytes(count: int) -> str:
+    return f"{count / 1e6:,.1f} MB" if count >= 1e6 else f"{count / 1e3:,.1f} kB"
 
 
 def _manifest(file: Path) -> dict[str, Any]:
@@ -176,7 +180,7 @@ def export(
         files = [{"name": file, "bytes": size} for file, size in made.files.items()]
         print_json({"model": source.name, "format": format_, "folder": made.folder, "files": files})
         return
-    print_table(["file", "MB"], [[shown_path(made.folder / file), size / 1e6] for file, size in made.files.items()])
+    print_table(["file", "size"], [[made.folder / file, _bytes(size)] for file, size in made.files.items()])
     print_next(_use(source.name, format_, made))
 
 
