@@ -326,7 +326,7 @@ def prepare(folder: Path, arguments: argparse.Namespace) -> tuple[Project, Plan]
     project = make_project(folder / "project", base, memory_mb=memory, waiting=max(4, arguments.clients - 6))
     schema = "shop(shop_id, city, opened), sale(sale_id, shop_id, day, amount)"
     systems = [f"You write SQL for shop {number}.\n{schema}" for number in range(arguments.deployments)]
-    names = deploy(project, systems, rank=64 if tiny else 16, size=0.5 if tiny else 0.05)
+    names = deploy(project, systems, rank=64 if tiny else 16, size=0.5 if tiny else 0.15)
     questions = [f"How much was sold in week {number}?" for number in range(arguments.questions)]
     answers: dict[tuple[str, int], Expected] = {}
     with LocalBackend(project) as backend:
