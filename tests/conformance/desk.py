@@ -123,10 +123,12 @@ class Desk:
         return TrainingRequest(self.dataset, load_recipe("nova", {"epochs": epochs}), model_name=self.model_name(name))
 
     def train(self, name: str) -> Job:
-        """As the command does: what has been begun is gone on with. One that waits is only submitted."""
+        """As the command does: what has been begun is gone on with. One that waits is only submitted, and so is the
+        other behind it: the server trains one job at a time."""
         request = self.request(name)
         job = self.backend.matching_job(request) or self.backend.submit_training(request)
-        return job if "waits" in name else self.backend.wait(job.id)
+        waits = any("waits" in other.model_name and not other.ended for other in self.backend.jobs())
+        return job if waits else self.backend.wait(job.id)
 
     def deploy(self, name: str) -> object:
         return self.backend.create_deployment(self.model_name(name))
