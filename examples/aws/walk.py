@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 CITIES = ("Leeds", "York", "Cork", "Oslo", "Bergen", "Galway", "Derby", "Malmo")
-QUESTION = "how many stores are in Malmo"
+QUESTION = "what is the number of stores in Oslo"
 START_SECONDS = 120.0
 COMMAND_SECONDS = 1800.0
 WIDTH = 118
@@ -108,15 +108,21 @@ def write_shop(folder: Path, backend: str, epochs: int) -> None:
     shop.close()
     pairs: dict[str, list[tuple[str, str]]] = {"questions": [], "validation": [], "test": []}
     for city in CITIES[:-1]:
-        count = f"SELECT COUNT(*) FROM store WHERE city = '{city}'"
-        names = f"SELECT store_name FROM store WHERE city = '{city}'"
+        here = f"FROM store WHERE city = '{city}'"
+        count, latest = f"SELECT COUNT(*) {here}", f"SELECT MAX(opened_on) {here}"
         pairs["questions"] += [
-            (f"how many stores are in {city}", count), (f"count the {city} stores", count),
-            (f"which stores are in {city}", names), (f"list our {city} shops", names),
+            (f"how many stores are in {city}", count),
+            (f"count the {city} stores", count),
+            (f"which stores are in {city}", f"SELECT store_name {here}"),
+            (f"when did the latest store in {city} open", latest),
+            (f"date of the last opening in {city}", latest),
         ]
         pairs["validation"].append((f"number of shops in {city}", count))
-        oldest = f"SELECT MIN(opened_on) FROM store WHERE city = '{city}'"
-        pairs["test"].append((f"when did the first store in {city} open", oldest))
+        # No query of this form is taught: the parts are, this way of putting them together is not.
+        pairs["test"].append((f"when did the first store in {city} open", f"SELECT MIN(opened_on) {here}"))
+    first = "SELECT MIN(opened_on) FROM store"
+    for question in ("when did the first store open", "date of the first opening", "our oldest store is from when"):
+        pairs["questions"].append((question, first))
     for name, lines in pairs.items():
         text = "".join(json.dumps({"question": question, "sql": sql}) + "\n" for question, sql in lines)
         (folder / f"{name}.jsonl").write_text(text)
@@ -177,8 +183,9 @@ _ID = re.compile(r"\b(?=[a-z0-9]*[0-9])(?=[a-z0-9]*[a-z])[a-z0-9]{12}\b")
 def clean(text: str, folder: Path) -> str:
     """Without what is of this machine or this run only: ids, folders, ports, moments."""
     text = text.replace(str(folder.resolve()), "~/shop").replace(str(folder), "~/shop")
+    text = text.replace(sys.executable, ".venv/bin/python")
     text = re.sub(r"http://127\.0\.0\.1:\d+", "http://127.0.0.1:8080", text)
-    text = re.sub(r"20\d\d-\d\d-\d\dT[\d:.]+Z", "2026-…", text)
+    text = re.sub(r"20\d\d-\d\d-\d\dT[\d:.]+(Z|\+00:00)", "…", text)
     text = _ID.sub("…", text)
     lines = [line.rstrip() for line in text.replace("\r", "\n").splitlines()]
     return "\n".join(line for number, line in enumerate(lines) if line or (number and lines[number - 1]))
@@ -194,7 +201,7 @@ stands in for AWS (`AWS_ENDPOINT_URL` names it, any credentials do on loopback),
 trains Nova, and nothing was billed; with an account of your own, leave `AWS_ENDPOINT_URL` away, and the commands are the same.
 Ids and moments are shown as …
 
-The project: a database of sixty stores, {len(CITIES) * 4 - 4} questions about seven cities, and in `sqlora.toml` `backend = "{backend}"` under `[train]`.
+The project: a database of sixty stores, 38 questions about seven cities, and in `sqlora.toml` `backend = "{backend}"` under `[train]`.
 """
     parts = [head]
     for step, output in shown:

@@ -83,8 +83,9 @@ class Usage:
         since: str | None = None,
         until: str | None = None,
     ) -> list[UsageSummary]:
-        """Sums by deployment, caller, backend and/or day (UTC), ordered by them; ``()`` sums everything up (at most one row).
+        """Sums by deployment, caller, backend and/or day (UTC), ordered by them.
 
+        ``()`` sums everything up: at most one row.
         ``since`` is included, ``until`` is not; both are ISO-8601 text such as ``2026-11-01``.
         """
         groups = ", ".join(_COLUMNS[group] for group in by)
