@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -146,7 +147,7 @@ class Desk:
 
     def there(self) -> list[tuple[str, str]]:
         """(kind, id of the ledger's row) of all that is this project's in the account, as its tags say."""
-        bedrock = boto(self._url, "bedrock")
+        bedrock = eyes(self._url, "bedrock")
         start = f"p{self.number}-"
         jobs = bedrock.list_model_customization_jobs(nameContains=start)["modelCustomizationJobSummaries"]
         models = bedrock.list_custom_models(nameContains=start)["modelSummaries"]
@@ -162,13 +163,13 @@ class Desk:
 
     def made(self) -> Counter[str]:
         """How many jobs there are and ever were, by name."""
-        bedrock = boto(self._url, "bedrock")
+        bedrock = eyes(self._url, "bedrock")
         jobs = bedrock.list_model_customization_jobs(nameContains=f"p{self.number}-")["modelCustomizationJobSummaries"]
         return Counter(job["customModelName"] for job in jobs)
 
     def objects(self) -> list[str]:
         """The keys in the bucket that a row of this project, alive or not, has written."""
-        s3 = boto(self._url, "s3", s3={"addressing_style": "path"})
+        s3 = eyes(self._url, "s3")
         rows = {row.id for row in self.state.ledger.list(kind="object", deleted=True)}
         found = s3.list_objects_v2(Bucket=BUCKET).get("Contents", [])
         return [each["Key"] for each in found if rows & set(each["Key"].split("/"))]
@@ -183,6 +184,13 @@ class Desk:
         objects = {row.id for row in self.state.ledger.list(kind="object")}
         forgotten = [key for key in self.objects() if not objects & set(key.split("/"))]
         assert not forgotten, f"not in the ledger: {forgotten}"
+
+
+@cache
+def eyes(url: str, service: str) -> Any:
+    """A client that nothing happens to, to look with; a connection that the server has closed meanwhile is no fault."""
+    style = {"s3": {"addressing_style": "path"}} if service == "s3" else {}
+    return boto(url, service, retries={"total_max_attempts": 3}, **style)
 
 
 def tag(bedrock: Any, arn: str) -> str:
