@@ -64,7 +64,7 @@ def test_a_model_is_imported_from_a_bucket(wire: Wire, client: Any) -> None:
     assert (found["modelStatus"], found["customizationType"]) == ("Active", "IMPORTED")
     folder = wire.backend.paths.model(arn[-12:])
     assert (folder / "adapter_model.safetensors").read_bytes() == b"mine"
-    assert sorted(path.name for path in folder.parent.iterdir()) == [arn[-12:]]  # nothing of the way is left
+    wire.until(lambda: [path.name for path in folder.parent.iterdir()] == [arn[-12:]])  # nothing of the way is left
     assert client.list_tags_for_resource(resourceARN=arn)["tags"] == [{"key": "k", "value": "v"}]
 
 
