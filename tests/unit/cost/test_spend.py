@@ -16,7 +16,6 @@ from sqlora.platform.ledger import Resource
 from sqlora.platform.state import State
 from sqlora.platform.usage import UsageRow
 
-NOW = dt.datetime.now(dt.UTC)
 MICRO = "amazon.nova-micro-v1:0:128k"
 
 
@@ -40,7 +39,7 @@ def trained(state: State, backend: str = "bedrock", status: str = "Completed", *
 
 
 def spent(state: State, model_id: str = MICRO, days: float = 0, tokens: int | None = 1_600_000) -> dict[str, Spend]:
-    later = NOW + dt.timedelta(days=days)
+    later = dt.datetime.now(dt.UTC) + dt.timedelta(days=days)
     usage, resources = state.usage.summary(("backend", "deployment")), state.ledger.list(deleted=True)
     found = spending(Books(usage, resources, own_prices(), model_id, later, lambda id: tokens))
     return {each.backend: each for each in found}
