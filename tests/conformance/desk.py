@@ -139,6 +139,12 @@ class Desk:
         assert isinstance(last, Completion)
         return last
 
+    def make(self) -> None:
+        """All that a user does to get an answer."""
+        self.train("retail")
+        self.deploy("retail")
+        self.ask("retail")
+
     def destroy(self) -> None:
         for resource in self.backend.resources():
             self.backend.remove(resource)

@@ -1,4 +1,4 @@
-"""A command that kills itself: ``python -m tests.conformance.killed URL FOLDER NUMBER VERB OPERATION FAULT``."""
+"""A command that kills itself: ``python -m tests.conformance.killed BACKEND URL FOLDER NUMBER VERB OPERATION FAULT``."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from tests.conformance.desk import Desk
+from tests.conformance.sagemaker_desk import SageMakerDesk
 from tests.conformance.trouble import Trouble
 
 
@@ -20,20 +21,14 @@ class Killer(Trouble):
         raise AssertionError
 
 
-def make(desk: Desk) -> None:
-    """All that a user does to get an answer."""
-    desk.train("retail")
-    desk.deploy("retail")
-    desk.ask("retail")
+DESKS = {"bedrock": Desk, "sagemaker": SageMakerDesk}
+VERBS = {"make": Desk.make, "destroy": Desk.destroy}
 
 
-VERBS = {"make": make, "destroy": Desk.destroy}
-
-
-def main(url: str, folder: str, number: str, verb: str, operation: str, fault: str) -> None:
+def main(backend: str, url: str, folder: str, number: str, verb: str, operation: str, fault: str) -> None:
     """Do it until that operation."""
     trouble = Killer()
-    desk = Desk(url, Path(folder), number=int(number), trouble=trouble)
+    desk = DESKS[backend](url, Path(folder), number=int(number), trouble=trouble)
     trouble.arm({int(operation): fault})
     VERBS[verb](desk)
 

@@ -1,18 +1,13 @@
-"""A `Desk` whose project trains on SageMaker, and a command that kills itself there.
-
-python -m tests.conformance.sagemaker_desk URL FOLDER NUMBER VERB OPERATION FAULT
-"""
+"""A `Desk` whose project trains on SageMaker."""
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from pathlib import Path
 
 from sqlora.backends.sagemaker import SageMakerBackend
 from sqlora.project import load_project
 from tests.conformance.desk import Desk
-from tests.conformance.killed import Killer
 from tests.conformance.trouble import Trouble
 from tests.conformance.workplace import add_dataset
 from tests.wire.clients import boto
@@ -52,24 +47,3 @@ class SageMakerDesk(Desk):
         found = sagemaker.list_training_jobs(NameContains=f"p{self.number}-", MaxResults=100)["TrainingJobSummaries"]
         return Counter(job["TrainingJobName"].split("-")[1] for job in found)
 
-
-def make(desk: Desk) -> None:
-    """All that a user does to get an answer."""
-    desk.train("retail")
-    desk.deploy("retail")
-    desk.ask("retail")
-
-
-VERBS = {"make": make, "destroy": Desk.destroy}
-
-
-def main(url: str, folder: str, number: str, verb: str, operation: str, fault: str) -> None:
-    """Do it until that operation."""
-    trouble = Killer()
-    desk = SageMakerDesk(url, Path(folder), number=int(number), trouble=trouble)
-    trouble.arm({int(operation): fault})
-    VERBS[verb](desk)
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

@@ -40,6 +40,22 @@ def plans(draw: st.DrawFn) -> dict[int, str]:
     return plan
 
 
+def there_and_back(desk: Desk, making: list[dict[int, str]], taking: list[dict[int, str]]) -> None:
+    """A user gets an answer and takes all away, under each plan of faults in turn, then without."""
+    for plan in making:
+        desk.attempt(desk.make, plan)
+        desk.check()
+    desk.make()
+    desk.check()
+    assert [kind for kind, _ in desk.there()] == ["model", "deployment"]
+    assert desk.ask("retail").text.startswith(desk.model_name("retail"))
+    for plan in taking:
+        desk.attempt(desk.destroy, plan)
+        desk.check()
+    desk.destroy()
+    assert (desk.there(), desk.objects(), desk.backend.resources()) == ([], [], [])
+
+
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(plans(), min_size=1, max_size=6), st.lists(plans(), min_size=1, max_size=4))
 def test_tried_again_and_again_it_is_done_once(
@@ -50,25 +66,8 @@ def test_tried_again_and_again_it_is_done_once(
 ) -> None:
     desk = Desk(server.url, tmp_path_factory.mktemp("once"))
     try:
-
-        def make() -> None:
-            desk.train("retail")
-            desk.deploy("retail")
-            desk.ask("retail")
-
-        for plan in making:
-            desk.attempt(make, plan)
-            desk.check()
-        make()
-        desk.check()
+        there_and_back(desk, making, taking)
         assert desk.made()[desk.model_name("retail")] == 1
-        assert [kind for kind, _ in desk.there()] == ["model", "deployment"]
-        assert desk.ask("retail").text.startswith(desk.model_name("retail"))
-        for plan in taking:
-            desk.attempt(desk.destroy, plan)
-            desk.check()
-        desk.destroy()
-        assert (desk.there(), desk.objects(), desk.backend.resources()) == ([], [], [])
     finally:
         desk.close()
 

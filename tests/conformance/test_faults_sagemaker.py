@@ -16,8 +16,8 @@ from hypothesis.stateful import initialize, run_state_machine_as_test
 
 from sqlora.project import load_project
 from tests.conformance.desk import hasty_server
-from tests.conformance.sagemaker_desk import SageMakerDesk, make
-from tests.conformance.test_faults import EXAMPLES, Life, plans
+from tests.conformance.sagemaker_desk import SageMakerDesk
+from tests.conformance.test_faults import EXAMPLES, Life, plans, there_and_back
 from tests.conformance.trouble import DEATHS
 from tests.wire.live import Live
 
@@ -41,19 +41,8 @@ def test_tried_again_and_again_it_is_done_once(
 ) -> None:
     desk = SageMakerDesk(server.url, tmp_path_factory.mktemp("once"))
     try:
-        for plan in making:
-            desk.attempt(lambda: make(desk), plan)
-            desk.check()
-        make(desk)
-        desk.check()
+        there_and_back(desk, making, taking)
         assert list(desk.made().values()) == [1]
-        assert [kind for kind, _ in desk.there()] == ["model", "deployment"]
-        assert desk.ask("retail").text.startswith(desk.model_name("retail"))
-        for plan in taking:
-            desk.attempt(desk.destroy, plan)
-            desk.check()
-        desk.destroy()
-        assert (desk.there(), desk.objects(), desk.backend.resources()) == ([], [], [])
     finally:
         desk.close()
 
@@ -80,7 +69,7 @@ def test_a_death_at_every_operation(server: Live, tmp_path: Path, fault: str) ->
     desk = SageMakerDesk(server.url, tmp_path)
     try:
         operation = 0
-        while not desk.attempt(lambda: make(desk), {operation: fault}):
+        while not desk.attempt(desk.make, {operation: fault}):
             desk.check()
             operation += 1
             assert operation < 500
@@ -97,7 +86,7 @@ def test_a_death_at_every_operation(server: Live, tmp_path: Path, fault: str) ->
 
 def test_killed_for_real(server: Live, tmp_path: Path) -> None:
     desk = SageMakerDesk(server.url, tmp_path)
-    command = [sys.executable, "-m", "tests.conformance.sagemaker_desk", server.url, str(tmp_path), str(desk.number)]
+    command = [sys.executable, "-m", "tests.conformance.killed", "sagemaker", server.url, str(tmp_path), str(desk.number)]
     try:
         for verb, operations in (("make", (6, 11, 7)), ("destroy", (4, 7))):
             for operation in operations:
@@ -105,7 +94,7 @@ def test_killed_for_real(server: Live, tmp_path: Path) -> None:
                 ended = subprocess.run([*command, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=180)
                 assert ended.returncode == -signal.SIGKILL, ended.stderr
                 desk.check()
-            make(desk) if verb == "make" else desk.destroy()
+            desk.make() if verb == "make" else desk.destroy()
         assert list(desk.made().values()) == [1]
         assert (desk.there(), desk.objects(), desk.backend.resources()) == ([], [], [])
     finally:

@@ -12,7 +12,6 @@ import sys
 from pathlib import Path
 
 from tests.conformance.desk import Desk, hasty_server
-from tests.conformance.killed import make
 from tests.conformance.trouble import DEATHS
 
 ROOT = Path(__file__).parents[2]
@@ -20,8 +19,9 @@ KILLS = (5, 9, 6)  # the operations at which one process after the other ends
 
 
 def killed(desk: Desk, url: str, verb: str, operation: int, fault: str) -> None:
-    command = [sys.executable, "-m", "tests.conformance.killed", url, str(desk.folder.parent), str(desk.number), verb]
-    ended = subprocess.run([*command, str(operation), fault], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    command = [sys.executable, "-m", "tests.conformance.killed", "bedrock", url, str(desk.folder.parent)]
+    arguments = [str(desk.number), verb, str(operation), fault]
+    ended = subprocess.run([*command, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert ended.returncode == -signal.SIGKILL, ended.stderr
     desk.check()
 
@@ -32,7 +32,7 @@ def test_killed_again_and_again_it_is_done_once(tmp_path: Path) -> None:
         try:
             for operation in KILLS:
                 killed(desk, server.url, "make", operation, DEATHS[operation % 2])
-            make(desk)
+            desk.make()
             assert list(desk.made().values()) == [1]
             for operation in (3, 6):
                 killed(desk, server.url, "destroy", operation, DEATHS[operation % 2])
