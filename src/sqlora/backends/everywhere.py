@@ -21,7 +21,7 @@ from sqlora.engines.base import Completion, Delta, Sampling
 from sqlora.errors import ConflictError
 from sqlora.platform.deployments import Deployment
 from sqlora.platform.jobs import Job
-from sqlora.platform.ledger import Resource, ResourceKind
+from sqlora.platform.ledger import REMOVAL_ORDER, Resource, ResourceKind
 from sqlora.platform.models import CustomModel
 from sqlora.project import Project
 
@@ -32,9 +32,6 @@ BACKENDS: dict[str, str] = {
     "sagemaker": "sqlora.backends.sagemaker:SageMakerBackend",
     "vllm": "sqlora.backends.vllm:VllmBackend",
 }
-# Whatever uses a thing goes before the thing, also where two backends share a bucket or a role. A job that still runs
-# would make its model after that has gone.
-ORDER: tuple[ResourceKind, ...] = ("deployment", "job", "model", "policy", "role", "object", "bucket")
 
 Listed = TypeVar("Listed", Job, CustomModel, Deployment)
 
@@ -233,7 +230,7 @@ class Everywhere:
     def resources(self) -> list[Resource]:
         """All that was made elsewhere and is not gone yet, in the order in which it can go."""
         found = [resource for remote in self._remotes() for resource in remote.resources()]
-        return sorted(found, key=lambda resource: ORDER.index(resource.kind))  # keeps each backend's order in a kind
+        return sorted(found, key=lambda resource: REMOVAL_ORDER.index(resource.kind))  # keeps each backend's order in a kind
 
     def remove(self, resource: Resource) -> None:
         """Delete one of `resources`, or go on with a deletion that was begun; done when it is gone."""

@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 ResourceKind = Literal["bucket", "object", "role", "policy", "job", "model", "deployment"]
 ResourceStatus = Literal["planned", "created", "deleting", "deleted"]
 
+# What uses a thing goes before the thing, also where two backends share a bucket or a role. A job that still runs would
+# make its model after that has gone.
+REMOVAL_ORDER: tuple[ResourceKind, ...] = ("deployment", "job", "model", "policy", "role", "object", "bucket")
+
 
 @dataclass(frozen=True)
 class Resource:

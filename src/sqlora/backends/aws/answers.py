@@ -5,7 +5,6 @@ AWS measures the time to the first contentBlockDelta, and the rate as output tok
 
 from __future__ import annotations
 
-import contextlib
 import math
 import sqlite3
 import time
@@ -99,9 +98,12 @@ class Answers:
         raise AssertionError  # not reached
 
     def _record(self, row: UsageRow) -> None:
-        # A server over this very state folder (sqlora serve, asked through boto3) has it on the books already.
-        with contextlib.suppress(sqlite3.IntegrityError):
+        try:
             self._site.state.usage.record([replace(row, backend=self._site.backend)])
+        except sqlite3.IntegrityError as error:
+            # A server over this very state folder (sqlora serve, asked through boto3) has it on the books already.
+            if error.sqlite_errorname != "SQLITE_CONSTRAINT_UNIQUE":
+                raise
 
 
 def converse_request(asked: Asked, record: Mapping[str, Any], sampling: Sampling) -> dict[str, Any]:
@@ -149,7 +151,7 @@ def _pieces(stream: Any, doing: str, began: float) -> Generator[Delta | Completi
                 text,
                 usage["inputTokens"],
                 usage["outputTokens"],
-                usage.get("cacheReadInputTokens", 0),
+                min(usage.get("cacheReadInputTokens", 0), usage["inputTokens"]),  # AWS counts them beside the input
                 _STOPS.get(stop, "end_turn"),
                 seconds if first is None else first,
                 seconds,

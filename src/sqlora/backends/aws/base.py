@@ -25,14 +25,11 @@ from sqlora.errors import ConflictError, SqloraError
 from sqlora.platform.customization_data import FEWEST, MOST
 from sqlora.platform.deployments import Deployment
 from sqlora.platform.jobs import Job
-from sqlora.platform.ledger import Resource, ResourceKind
+from sqlora.platform.ledger import REMOVAL_ORDER, Resource
 from sqlora.platform.models import CustomModel
 from sqlora.platform.state import State
 from sqlora.project import Project
 from sqlora.train.nova import MODELS, without_context
-
-# A running job would make its model after everything else has gone, so it is the second.
-ORDER: tuple[ResourceKind, ...] = ("deployment", "job", "model", "policy", "role", "object", "bucket")
 
 
 class AwsBackend(ABC):
@@ -224,7 +221,7 @@ class AwsBackend(ABC):
 
     def resources(self) -> list[Resource]:
         """What this backend made and what is not gone yet, in the order in which it can go."""
-        return sorted(self.site.rows(), key=lambda row: ORDER.index(row.kind))
+        return sorted(self.site.rows(), key=lambda row: REMOVAL_ORDER.index(row.kind))
 
     def remove(self, resource: Resource) -> None:
         """Delete one of them, or go on with a deletion that was begun; done when it is gone.
