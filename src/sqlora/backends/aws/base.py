@@ -25,7 +25,7 @@ from sqlora.errors import ConflictError, SqloraError
 from sqlora.platform.customization_data import FEWEST, MOST
 from sqlora.platform.deployments import Deployment
 from sqlora.platform.jobs import Job
-from sqlora.platform.ledger import REMOVAL_ORDER, Resource
+from sqlora.platform.ledger import REMOVAL_ORDER, Resource, ResourceKind
 from sqlora.platform.models import CustomModel
 from sqlora.platform.state import State
 from sqlora.project import Project
