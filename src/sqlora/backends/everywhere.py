@@ -230,7 +230,8 @@ class Everywhere:
     def resources(self) -> list[Resource]:
         """All that was made elsewhere and is not gone yet, in the order in which it can go."""
         found = [resource for remote in self._remotes() for resource in remote.resources()]
-        return sorted(found, key=lambda resource: REMOVAL_ORDER.index(resource.kind))  # keeps each backend's order in a kind
+        # Sorting keeps each backend's own order in a kind.
+        return sorted(found, key=lambda resource: REMOVAL_ORDER.index(resource.kind))
 
     def remove(self, resource: Resource) -> None:
         """Delete one of `resources`, or go on with a deletion that was begun; done when it is gone."""
