@@ -20,9 +20,9 @@ from sqlora.models.attention import BranchCache, Layout, use_shared_prefix
 from sqlora.models.base import resolve_base_model
 from sqlora.models.lora import TARGETS, initialise, inject
 from sqlora.models.precision import Precision, choose_precision
-from sqlora.prompting import Encoded, encode
 from sqlora.train import checkpoint
 from sqlora.train.checkpoint import Position
+from sqlora.train.examples import Batches, read_examples
 from sqlora.train.loss import completion_loss
 from sqlora.train.memory import keep_freed_memory, peak_memory_mb, release_freed_memory
 from sqlora.train.packing import Pack, PackedBatch, pack, tensors
@@ -85,20 +85,6 @@ def train(
         return Run(spec, folder, on_progress, group).until_done(should_stop)
 
 
-def read_examples(path: Path, tokenizer: Any) -> list[Encoded]:
-    """The encoded records of a JSONL file; `DatasetError` names file and line."""
-    examples = []
-    with open(path, encoding="utf-8") as lines:
-        for number, line in enumerate(lines, 1):
-            try:
-                examples.append(encode(tokenizer, json.loads(line)))
-            except (ValueError, DatasetError) as error:
-                raise DatasetError(f"{path}:{number}: {error}", "sqlora prepare") from None
-            if not examples[-1].completion:
-                raise DatasetError(f"{path}:{number}: the record has no assistant turn", "sqlora prepare")
-    return examples
-
-
 class Run:
     """One run: the model with its fresh or restored adapter, and where it stands."""
 
@@ -122,6 +108,7 @@ class Run:
         self.examples = read_examples(spec.dataset / "train.jsonl", tokenizer)
         if not self.examples:
             raise DatasetError(f"{spec.dataset / 'train.jsonl'} has no records", "sqlora prepare")
+        self.batches = Batches(self.examples, self.recipe.batch_size, spec.seed)
         held = spec.dataset / "validation.jsonl"
         validation = read_examples(held, tokenizer) if held.exists() else []
         self.validation = pack(spread(validation, self.recipe.validation_examples), self.recipe.pack_tokens)
@@ -216,23 +203,6 @@ class Run:
         share = (step - warmup) / max(1, self.steps - warmup)
         return self.recipe.learning_rate * max(0.05, 1 - share)
 
-    def _batch(self, step: int) -> list[Encoded]:
-        """The examples of a step: epoch after epoch, each in its own shuffled order, so that a step number is
-        all there is to remember."""
-        size, count = self.recipe.batch_size, len(self.examples)
-        chosen = []
-        for index in range(step * size, (step + 1) * size):
-            epoch, place = divmod(index, count)
-            chosen.append(self.examples[self._order(epoch)[place]])
-        return chosen
-
-    def _order(self, epoch: int) -> list[int]:
-        if getattr(self, "_epoch", None) != epoch:
-            generator = torch.Generator().manual_seed(self.spec.seed * 1_000_003 + epoch)
-            self._permutation: list[int] = torch.randperm(len(self.examples), generator=generator).tolist()
-            self._epoch = epoch
-        return self._permutation
-
     # the work -----------------------------------------------------------------------------------------------
 
     validation_seconds = 0.0
@@ -269,7 +239,7 @@ class Run:
         rate = self._learning_rate(self.position.step)
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group["ratio"]
-        packs = pack(self._batch(self.position.step), self.recipe.pack_tokens)
+        packs = pack(self.batches.of(self.position.step), self.recipe.pack_tokens)
         labels = sum(len(completion) for packed in packs for _, completion in packed.branches)
         packs = self.group.share(packs, self.recipe.pack_tokens)
         self.optimizer.zero_grad(set_to_none=True)
