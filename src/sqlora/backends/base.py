@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from types import TracebackType
+from typing import Any, Protocol, Self
 
 from sqlora.cost.model import Option
 from sqlora.engines.base import Completion, Delta, Sampling
@@ -83,6 +85,22 @@ class Capabilities:
                 ),
                 "edit sqlora.toml, then sqlora prepare",
             )
+
+
+class Closing(ABC):
+    """What is used in a ``with`` and closed when that is left."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of what it holds."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
 
 
 class Backend(Protocol):

@@ -11,10 +11,9 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from types import TracebackType
 from typing import Any, Protocol, TypeVar
 
-from sqlora.backends.base import BASE, Backend, Capabilities, TrainingRequest
+from sqlora.backends.base import BASE, Backend, Capabilities, Closing, TrainingRequest
 from sqlora.backends.local import LocalBackend
 from sqlora.cost.model import Option
 from sqlora.engines.base import Completion, Delta, Sampling
@@ -46,7 +45,7 @@ class Remote(Backend, Protocol):
         """Delete one of them, or go on with a deletion that was begun; done when it is gone."""
 
 
-class Everywhere:
+class Everywhere(Closing):
     """`Backend` of a project, over `LocalBackend` and whichever others it uses. Close it, or use it in a ``with``.
 
     ``local`` is the one for this machine, with the state that all share; ``opened`` are others, by name, that need not
@@ -66,14 +65,6 @@ class Everywhere:
         for backend in self._opened.values():
             backend.close()
         self.local.close()
-
-    def __enter__(self) -> Everywhere:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     # who does what --------------------------------------------------------------------------------------------
 

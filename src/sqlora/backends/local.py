@@ -8,12 +8,11 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
 from typing import Any, cast
 
 from sqlora.backends.adopt import CheckAdapter, adopt, check_folder
 from sqlora.backends.answer import Answer, later, row_of
-from sqlora.backends.base import BASE, Capabilities, TrainingRequest
+from sqlora.backends.base import BASE, Capabilities, Closing, TrainingRequest
 from sqlora.backends.serving import Served, Serving, open_base
 from sqlora.backends.systems import dataset_system
 from sqlora.backends.target import Target, target_of_base
@@ -34,7 +33,7 @@ from sqlora.project import Project
 ADAPTER_FILES = ("adapter_model.safetensors", "adapter_config.json")
 
 
-class LocalBackend:
+class LocalBackend(Closing):
     """`Backend` on this machine, over the state folder of ``project``.
 
     ``open_base`` loads a base model the first time it is asked; ``worker_command`` replaces the worker's command
@@ -70,14 +69,6 @@ class LocalBackend:
         for id in list(self._workers):
             self._let_go(id)
         self.state.close()
-
-    def __enter__(self) -> LocalBackend:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     # training -------------------------------------------------------------------------------------------------
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from types import TracebackType
 from typing import Any, ClassVar
 
 from sqlora.backends.aws.account import Account
@@ -16,7 +15,7 @@ from sqlora.backends.aws.models import Models
 from sqlora.backends.aws.polling import Polling
 from sqlora.backends.aws.site import Site
 from sqlora.backends.aws.storage import Storage
-from sqlora.backends.base import BASE, Capabilities, TrainingRequest
+from sqlora.backends.base import BASE, Capabilities, Closing, TrainingRequest
 from sqlora.backends.systems import Systems
 from sqlora.backends.target import target_of_base
 from sqlora.cost.model import Option
@@ -32,7 +31,7 @@ from sqlora.project import Project
 from sqlora.train.nova import MODELS, without_context
 
 
-class AwsBackend(ABC):
+class AwsBackend(Closing, ABC):
     """`Backend` in an AWS account. A subclass trains; its models are Bedrock's, and so are deployments and answers.
 
     ``state`` stays open when the backend is closed. Answers, models and deployments may be asked for from several
@@ -67,14 +66,6 @@ class AwsBackend(ABC):
         """See `Backend`. What runs in the cloud goes on."""
         if self._own_account:
             self.account.close()
-
-    def __enter__(self) -> AwsBackend:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     # training: the subclass's ---------------------------------------------------------------------------------
 
