@@ -20,7 +20,9 @@ class Example:
     """A question and the SQL that answers it, in the project's dialect.
 
     ``source`` is the source's name, ``split`` is set where the source fixes it, ``system`` only where the example
-    brings its own schema, ``template`` (`sqlora.sql.structure`) once the SQL has been parsed.
+    brings its own schema, ``template`` (`sqlora.sql.structure`) once the SQL has been parsed. ``database`` is the name
+    of the database that it is about and ``time`` when it was asked (ISO 8601), where a source knows them; ``weight`` is
+    how often the query was seen (a query log's).
     """
 
     question: str
@@ -30,16 +32,24 @@ class Example:
     system: str | None = None
     tags: tuple[str, ...] = ()
     template: str = ""
+    database: str = ""
+    time: str = ""
+    weight: float = 1.0
 
 
 @dataclass(frozen=True)
 class Candidate:
     """An example as a source gives it, before it is checked.
 
-    ``origin`` is where it stands (``questions.jsonl line 3``). ``schema`` is the example's own schema, else it is
-    the project's. ``normal`` is true where the SQL is in the dialect's normal form already. ``run`` is false where
-    there is no database to run it on; ``needs_rows`` is true where an empty answer shows that the pair is poor, as
-    it does when nobody meant it.
+    ``origin`` is where it stands (``questions.jsonl line 3``). Its schema is the project's, unless it brings its own:
+    as CREATE TABLE statements (``ddl``) or as the URL of a ``database`` (``sqlite:///…``), which it also runs on.
+    ``written_in`` names the sqlglot dialect that its SQL is in where that is not the project's: it is rewritten, and
+    with ``prove`` the new query has to return the same rows as the old one.
+
+    ``normal`` is true where the SQL is in the dialect's normal form already. ``run`` is false where there is no data to
+    run it on; ``needs_rows`` is true where an empty answer shows that the pair is poor, as it does when nobody meant it.
+
+    A candidate is made of texts, so that it is cheap to make and to send to the process that checks it.
     """
 
     example: Example
@@ -48,16 +58,24 @@ class Candidate:
     run: bool = True
     needs_rows: bool = False
     normal: bool = False
+    ddl: str | None = None
+    database: str | None = None
+    written_in: str | None = None
+    prove: bool = False
 
 
 @dataclass(frozen=True)
 class Rejection:
-    """An example that will not be taught. ``reason`` is one of few words, to be counted; ``detail`` says more."""
+    """An example that will not be taught.
+
+    ``reason`` is one of few words, to be counted; ``detail`` says more; ``suggestion`` is what to do about it.
+    """
 
     reason: str
     example: Example
     detail: str = ""
     origin: str = ""
+    suggestion: str = ""
 
     def __str__(self) -> str:
         where = f" ({self.origin})" if self.origin else ""

@@ -52,7 +52,7 @@ def _records(examples: Iterable[Example], split: str, system: str) -> Iterator[d
 
 
 def _sidecar(example: Example) -> dict[str, Any]:
-    return {key: value for key, value in asdict(example).items() if value not in (None, (), "")}
+    return {key: value for key, value in asdict(example).items() if value not in (None, (), "", 1.0)}
 
 
 def _lines(rows: Iterable[Mapping[str, Any]]) -> str:
