@@ -47,7 +47,8 @@ class Candidate:
     with ``prove`` the new query has to return the same rows as the old one.
 
     ``normal`` is true where the SQL is in the dialect's normal form already. ``run`` is false where there is no data to
-    run it on; ``needs_rows`` is true where an empty answer shows that the pair is poor, as it does when nobody meant it.
+    run it on; ``needs_rows`` is true where an empty answer shows that the pair is poor, as it does when nobody meant
+    it.
 
     A candidate is made of texts, so that it is cheap to make and to send to the process that checks it.
     """
