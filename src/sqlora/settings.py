@@ -89,6 +89,55 @@ class SourceSection(Section):
         return [self.model_copy(update={"path": path}) for path in found]
 
 
+class WriterSection(Section):
+    """``[prepare.writer]``: a model that words questions, on Bedrock or behind OpenAI's API. Without the section: none.
+
+    A key for OpenAI's API is read from the environment, never from the file.
+    """
+
+    api: Literal["bedrock", "openai"] = Field(description="Bedrock's Converse, or chat completions as OpenAI's")
+    model: str = Field(min_length=1, description="the model's id at the endpoint")
+    url: str | None = Field(default=None, description="the endpoint; default: AWS's own, or OPENAI_BASE_URL")
+    key_variable: str = Field(
+        default="OPENAI_API_KEY", min_length=1, description="environment variable with the key of an openai endpoint"
+    )
+    kinds: Names = Field(default=("query-log",), description="kinds of sources whose questions it words")
+    questions: int = Field(default=2, ge=1, le=10, description="questions to ask it for, for each query")
+    max_dollars: float = Field(default=1.0, ge=0, description="a run stops asking before it costs more, dollars")
+    max_calls: int = Field(default=1_000, ge=0, description="a run stops asking after so many calls")
+    input_price: Decimal | None = Field(
+        default=None, ge=0, allow_inf_nan=False, description="dollars for 1M input tokens; default: the price table's"
+    )
+    output_price: Decimal | None = Field(
+        default=None, ge=0, allow_inf_nan=False, description="dollars for 1M output tokens; default: the price table's"
+    )
+    temperature: float = Field(default=0.5, ge=0, le=1, description="how freely it words")
+    seconds: float = Field(default=60.0, gt=0, description="time limit of a call, seconds")
+
+    @field_validator("url", mode="after")
+    @classmethod
+    def _is_url(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        found = urlsplit(value)
+        if found.scheme not in ("http", "https") or not found.hostname:
+            raise ValueError("must be an http:// or https:// address")
+        if found.username or found.password:
+            raise ValueError("has a password in it; name the variable that holds the key, as key_variable")
+        return value.rstrip("/")
+
+    @field_validator("input_price", "output_price", mode="before")
+    @classmethod
+    def _as_written(cls, value: object) -> object:
+        return str(value) if isinstance(value, float) else value
+
+    @model_validator(mode="after")
+    def _has_both_prices(self) -> WriterSection:
+        if (self.input_price is None) != (self.output_price is None):
+            raise ValueError("input_price and output_price come together")
+        return self
+
+
 class PrepareSection(Section):
     """``[prepare]``: how pairs become a dataset."""
 
@@ -98,6 +147,7 @@ class PrepareSection(Section):
     validation_share: Share = Field(default=0.05, description="share of structures held out while training")
     test_share: Share = Field(default=0.1, description="share of structures held out for the test")
     seed: int = Field(default=0, ge=0, description="seed of the split")
+    writer: WriterSection | None = Field(default=None, description="a model that words questions; see [prepare.writer]")
 
     @model_validator(mode="after")
     def _leaves_some(self) -> PrepareSection:
