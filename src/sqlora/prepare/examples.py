@@ -23,6 +23,10 @@ class Example:
     brings its own schema, ``template`` (`sqlora.sql.structure`) once the SQL has been parsed. ``database`` is the name
     of the database that it is about and ``time`` when it was asked (ISO 8601), where a source knows them; ``weight`` is
     how often the query was seen (a query log's).
+
+    The last three are for the card, and no part of the dataset: the SQL ``constructs`` in the query, the tables and
+    columns that it ``uses`` (``store.city``), and which share of the needed tables and columns its schema text has,
+    where that was cut to what the question seems to need (``recall``).
     """
 
     question: str
@@ -35,6 +39,9 @@ class Example:
     database: str = ""
     time: str = ""
     weight: float = 1.0
+    constructs: tuple[str, ...] = ()
+    uses: tuple[str, ...] = ()
+    recall: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
