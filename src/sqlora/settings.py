@@ -304,6 +304,7 @@ class ServeSection(Section):
     memory_mb: int = Field(default=1024, ge=1, description="memory for adapters and their caches, MiB")
     running: int = Field(default=4, ge=1, le=64, description="answers computed at a time")
     waiting: int = Field(default=256, ge=1, description="requests that may wait; one more is refused with 429")
+    waiting_seconds: float = Field(default=45.0, gt=0, description="longest wait; then the request is refused with 429")
     requests_per_minute: int = Field(default=2_000, ge=1, description="of each deployment, as on Bedrock")
     tokens_per_minute: int = Field(default=4_000_000, ge=1, description="of each deployment, as on Bedrock")
 

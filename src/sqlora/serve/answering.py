@@ -26,6 +26,7 @@ from sqlora.platform.quota import Quota
 from sqlora.serve.model_ids import is_foreign, is_nova, parse_arn
 
 Disconnected = Callable[[], Awaitable[bool]]
+WAITING_SECONDS = 45.0  # a client of boto3 hangs up after 60 seconds without a word, and asks again
 LOOK_SECONDS = 0.5  # how often a request that waits looks whether its client is still there
 COUNTING_THREADS = 2
 COLDEST = 1e-3  # a temperature below is greedy: logits divided by it leave what a float can hold
@@ -79,9 +80,10 @@ class Answering:
         queue: FairQueue,
         quota: Quota,
         answered: Callable[[Answered], None] = lambda answered: None,
+        waiting_seconds: float = WAITING_SECONDS,
     ) -> None:
         self.backend, self.queue, self.quota = backend, queue, quota
-        self._answered = answered
+        self._answered, self._waiting_seconds = answered, waiting_seconds
         self._waiting: dict[Ticket, _Run] = {}
         self._running: set[_Run] = set()
         self._stopping = False
@@ -127,8 +129,9 @@ class Answering:
     ) -> AsyncGenerator[Delta | Completion]:
         """Deltas as they come, then the `Completion`; ``name`` as `resolve` gives it.
 
-        ConfigError for stop sequences that are too long, BusyError when the queue is full, QuotaExceeded over the
-        deployment's minute, ContextError for a conversation that is too long, StoppingError when the server stops.
+        ConfigError for stop sequences that are too long, BusyError when the queue is full or its turn does not come in
+        time, QuotaExceeded over the minute of its deployment, ContextError for a conversation too long, StoppingError
+        when the server stops.
         Closing it, or a client that has gone, ends the generation: what was produced is on the books and the place in
         the queue is free. ``request_id`` is what the client will know its answer by.
         """
@@ -138,7 +141,7 @@ class Answering:
         try:
             run.input_tokens = await self._count(name, conversation)
             self.quota.admit(name, run.input_tokens)
-            await watch.wait(run.turn.wait)
+            await self._turn(run, watch)
             if self._stopping:
                 raise StoppingError("the server is stopping", "ask again when it has started")
         except BaseException:
@@ -182,6 +185,17 @@ class Answering:
         self._waiting[run.ticket] = run
         self._advance()
         return run
+
+    async def _turn(self, run: _Run, watch: _Watch) -> None:
+        """Until it is the request's turn; BusyError, while its client still listens, when that takes too long."""
+        try:
+            async with asyncio.timeout(self._waiting_seconds):
+                await watch.wait(run.turn.wait)
+        except TimeoutError:
+            raise BusyError(
+                f"too many requests: its turn did not come within {self._waiting_seconds:g} seconds",
+                "try again in a few seconds",
+            ) from None
 
     def _leave(self, run: _Run) -> None:
         self._waiting.pop(run.ticket, None)

@@ -76,7 +76,7 @@ def build(
     train = backend.project.train
     place = Place(
         backend,
-        Answering(backend, queue, quota, metrics.answered),
+        Answering(backend, queue, quota, metrics.answered, settings.waiting_seconds),
         Customizations(backend.state, backend.paths, objects, train.base_model, train.seed, worker_command),
         objects,
         ACCOUNT,

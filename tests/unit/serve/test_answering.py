@@ -15,7 +15,7 @@ from sqlora.errors import BusyError, ConfigError
 from sqlora.platform.admission import FairQueue
 from sqlora.platform.quota import Quota, QuotaExceeded
 from sqlora.prompting import record
-from sqlora.serve.answering import Answered, Answering, ClientGoneError, StoppingError
+from sqlora.serve.answering import WAITING_SECONDS, Answered, Answering, ClientGoneError, StoppingError
 from tests.conformance.workplace import SYSTEM, open_backend, write_project
 
 QUESTION = record(SYSTEM, "how many regions?")
@@ -42,12 +42,18 @@ class Gate:
 class Bench:
     """An `Answering` over an echoing backend, and what it reported."""
 
-    def __init__(self, folder: Path, queue: FairQueue | None = None, quota: Quota | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        queue: FairQueue | None = None,
+        quota: Quota | None = None,
+        waiting_seconds: float = WAITING_SECONDS,
+    ) -> None:
         write_project(folder)
         self.backend, self.engine = open_backend(folder)
         self.reports: list[Answered] = []
         self.queue = queue or FairQueue()
-        self.answering = Answering(self.backend, self.queue, quota or Quota(), self.reports.append)
+        self.answering = Answering(self.backend, self.queue, quota or Quota(), self.reports.append, waiting_seconds)
 
     def ask(self, name: str = "base", disconnected: Any = None) -> AsyncIterator[Delta | Completion]:
         return self.answering.stream(name, QUESTION, Sampling(max_tokens=50), "ann", disconnected)
@@ -92,6 +98,27 @@ def test_pieces_come_in_order_and_the_place_is_given_back(bench: Bench) -> None:
     row = bench.backend.state.usage.list()[0]
     assert (report.input_tokens, report.output_tokens) == (row.input_tokens, row.output_tokens)
     assert report.first_token_seconds is not None
+
+
+def test_who_waits_too_long_is_refused_and_the_others_are_answered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = Bench(tmp_path, FairQueue(running=1), waiting_seconds=0.05)
+    gate = gated(bench, monkeypatch, tokens=1)
+
+    async def main() -> None:
+        first = asyncio.create_task(bench.all())
+        await acquire(gate.entered)
+        with pytest.raises(BusyError, match=r"its turn did not come within 0\.05 seconds"):
+            await bench.all()
+        assert (bench.queue.running, bench.queue.waiting) == (1, 0)
+        gate.go.release(2)
+        assert len(await first) == 2
+        assert len(await bench.all()) == 2
+
+    with bench.backend:
+        asyncio.run(main())
+        assert [row.output_tokens for row in bench.backend.state.usage.list()] == [1, 1]
 
 
 def test_a_cancelled_answer_is_on_the_books_with_what_it_took(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
