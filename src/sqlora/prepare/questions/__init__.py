@@ -14,7 +14,15 @@ if TYPE_CHECKING:
     from sqlora.project import Project
     from sqlora.settings import SourceSection
 
-__all__ = ["with_written_questions"]
+__all__ = ["BY_MODEL", "BY_RULES", "with_written_questions", "writes_questions"]
+
+BY_RULES, BY_MODEL = "question by rules", "question by model"  # tags
+
+
+def writes_questions(project: Project, source: SourceSection) -> bool:
+    """Whether a model words questions of this source. Never those of the test, which people should have asked."""
+    section = project.prepare.writer
+    return section is not None and source.kind in section.kinds and source.split != "test"
 
 
 def with_written_questions(
@@ -26,7 +34,7 @@ def with_written_questions(
     The test is left as it is. Raises ConfigError, AccountError or ServiceError when the endpoint can't be asked.
     """
     section = project.prepare.writer
-    if section is None or source.kind not in section.kinds or source.split == "test":
+    if section is None or not writes_questions(project, source):
         return candidates
     from sqlora.prepare.questions.writer import write_questions
 
