@@ -83,7 +83,10 @@ class Conditions(Values):
 
     def _within(self, part: exp.Expr, both: bool, denied: bool) -> str:
         said = self.clause(part, denied)
-        inner = part.unnest()
+        inner = part
+        while isinstance(inner, exp.Paren | exp.Not):
+            denied = denied is not isinstance(inner, exp.Not)
+            inner = inner.this
         mixed = isinstance(inner, exp.And | exp.Or) and (isinstance(inner, exp.And) is not denied) != both
         return f"({said})" if mixed else said
 

@@ -9,8 +9,8 @@ from typing import Self
 
 from sqlglot import exp
 
-from sqlora.prepare.questions.scope import NoQuestionError, Scope, Source, rows
-from sqlora.prepare.sources.synthesize.words import MONTHS, enumerate_words, readable
+from sqlora.prepare.questions.scope import NoQuestionError, Scope, Source, refers, rows
+from sqlora.prepare.sources.synthesize.words import MONTHS, enumerate_words, plural, readable
 
 _DAY = re.compile(r"(\d{4})-(\d{2})-(\d{2})(?:[T ]00:00(?::00(?:\.0+)?)?)?")
 _PLAIN = re.compile(r"\w[\w .&+/-]*", re.UNICODE)
@@ -161,7 +161,9 @@ class Values(ABC):
     def _count(self, node: exp.Count) -> str:
         this = node.this
         if isinstance(this, exp.Distinct) and len(this.expressions) == 1:
-            return f"number of different {self.say(this.expressions[0])} values"
+            [counted] = this.expressions
+            said = self.say(counted)
+            return f"number of different {plural(said) if isinstance(counted, exp.Column) else f'{said} values'}"
         if isinstance(this, exp.Star | exp.Literal) or this is None:
             return self._number_of_rows()
         if isinstance(this, exp.Case) and this.args.get("default") is None and len(this.args["ifs"]) == 1:
@@ -177,10 +179,11 @@ class Values(ABC):
         sources = list(self.scope.sources.values())
         if not all(source.noun for source in sources) or not sources:
             raise NoQuestionError("the number of rows of a subquery")
-        # The rows of a join are those of the table that refers to the others.
-        referred = {key.table.lower() for source in sources if source.table for key in source.table.foreign_keys}
-        finest = [source for source in sources if source.table and source.table.name.lower() not in referred]
-        return f"number of {rows(finest[0] if len(finest) == 1 else sources[0])}"
+        # The rows of a join are those of the one table that refers to the others.
+        finest = [source for source in sources if not any(refers(other, source) for other in sources)]
+        if len(sources) > 1 and len(finest) != 1:
+            raise NoQuestionError("the number of rows of such a join")
+        return f"number of {rows(finest[0] if finest else sources[0])}"
 
     def _total_if(self, node: exp.Case) -> str:
         """``SUM(CASE WHEN … THEN amount ELSE 0 END)``."""

@@ -88,9 +88,21 @@ def singular(word: str) -> str:
         return word
     if word.endswith("ies"):
         return f"{word[:-3]}y"
-    if re.search(r"(ss|x|z|ch|sh)es$", word):
+    if re.search(r"(ss|x|z|ch|sh|[bdlprt]us)es$", word):
         return word[:-2]
     return word[:-1]
+
+
+def refers(one: Source, other: Source) -> bool:
+    """Whether the rows of ``one`` belong to rows of ``other``: by a foreign key, or a column called ``other_id``."""
+    if one.table is None or other.table is None or one.table is other.table:
+        return False
+    if any(key.table.lower() == other.table.name.lower() for key in one.table.foreign_keys):
+        return True
+    key = f"{other.noun.replace(' ', '')}id"
+    return any(column.name.lower().replace("_", "") == key for column in one.table.columns) and not any(
+        found.table.lower() == one.table.name.lower() for found in other.table.foreign_keys
+    )
 
 
 def rows(source: Source) -> str:

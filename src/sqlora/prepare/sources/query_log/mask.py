@@ -33,8 +33,8 @@ class Mask:
         backslash = "\\" in tokenizer.STRING_ESCAPES
         escaped = _quoted("'", "'", escapes=True)
         parts = [
-            r"(?P<gap>--[^\n]*|/\*.*?(?:\*/|\Z)|\s+)",
-            r"(?P<dollar>\$(\w*)\$.*?(?:\$\2\$|\Z))",
+            r"(?P<gap>(?:--[^\n]*|/\*.*?(?:\*/|\Z)|\s)+)",
+            r"(?P<dollar>\$(?P<tag>\w*)\$.*?(?:\$(?P=tag)\$|\Z))",
             *(f"(?P<name{index}>{_quoted(*pair, escapes=False)})" for index, pair in enumerate(names)),
             rf"(?P<escaped>\b[eE]{escaped})",
             *(

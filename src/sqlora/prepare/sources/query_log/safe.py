@@ -186,7 +186,7 @@ def _for_parameter(
             above.set("unit", exp.var("DAY"))
         return exp.Literal.string("30")
     if isinstance(above, _UNITS) or (isinstance(above, exp.Anonymous) and above.name.lower() == "date_trunc"):
-        return exp.Literal.string("month")
+        return exp.var("MONTH") if isinstance(above, _UNITS) else exp.Literal.string("month")
     new = _shown(place, values, used)
     if new is None and place.column is not None:
         if place.is_key_of_people:
