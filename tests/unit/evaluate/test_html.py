@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sqlora.evaluate.report.element import Html, element, escape, join, sql
 from sqlora.evaluate.report.html import render
 from sqlora.evaluate.run import evaluate
+from sqlora.pages.element import Html, element, escape, join, sql
 from sqlora.prepare.dataset import Dataset
 from sqlora.project import Project
 from tests.unit.evaluate.fake import MUTATED, QUESTIONS, ColdBackend, FakeBackend, make_dataset

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sqlora.evaluate.report.contents import Share, Spread
-from sqlora.evaluate.report.element import Html, element
+from sqlora.pages.element import Html, element
 
 
 def percent(value: float | None) -> str:

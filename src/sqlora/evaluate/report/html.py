@@ -1,22 +1,16 @@
-"""report.html: the report as one file that opens offline, in light or dark, with nothing loaded from anywhere.
-
-Everything is escaped by construction (`sqlora.evaluate.report.element`); besides, the page's policy lets only its
-own script run, by its hash, and lets nothing be fetched.
-"""
+"""report.html: the report as one file that opens offline, in light or dark, with nothing loaded from anywhere."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Iterator
-from importlib import resources
 from pathlib import Path
 
 from sqlora.evaluate.report import questions, tables
 from sqlora.evaluate.report.contents import Difference, ModelResult, Report, Share
-from sqlora.evaluate.report.element import Html, element, join
 from sqlora.evaluate.report.figures import bar, p_value, percent, points, whole_interval
 from sqlora.evaluate.report.json import write_aside
+from sqlora.pages.document import document, read_asset
+from sqlora.pages.element import Html, element, join
 
 FILE = "report.html"
 
@@ -28,26 +22,12 @@ def write_html(report: Report, folder: Path) -> Path:
 
 def render(report: Report) -> str:
     """The whole page."""
-    style, script = (Html(_asset(name)) for name in ("page.css", "page.js"))
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    policy = f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; base-uri 'none'"
-    head = element(
-        "head",
-        element("meta", charset="utf-8"),
-        element("meta", http_equiv="Content-Security-Policy", content=policy),
-        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        element("title", f"{report.project}: evaluation {report.id}"),
-        element("style", style),
-    )
     main = element(
         "main", _header(report), _headline(report), tables.measures(report), tables.errors(report),
         tables.breakdown(report), questions.section(report), _method(report),
     )  # fmt: skip
-    return "<!doctype html>\n" + element("html", head, element("body", main, element("script", script)), lang="en")
-
-
-def _asset(name: str) -> str:
-    return (resources.files("sqlora.evaluate.report") / name).read_text(encoding="utf-8")
+    style, script = (read_asset("sqlora.evaluate.report", name) for name in ("page.css", "page.js"))
+    return document(f"{report.project}: evaluation {report.id}", main, style, script)
 
 
 def _header(report: Report) -> Html:

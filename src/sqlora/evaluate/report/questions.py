@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from sqlora.evaluate.breakdown import GroupsOf, dimensions
 from sqlora.evaluate.report.contents import Judged, QuestionResult, Report, Rows
-from sqlora.evaluate.report.element import Html, element, join, sql
+from sqlora.pages.element import Html, element, join, sql
 
 
 def section(report: Report) -> Html:

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from itertools import groupby
 
 from sqlora.evaluate.report.contents import KINDS, BreakdownRow, ModelResult, Report, Share, Spread
-from sqlora.evaluate.report.element import Html, element, join
 from sqlora.evaluate.report.figures import bar, duration, percent, seconds, whole_interval
 from sqlora.evaluate.report.questions import group_token, kind_token
+from sqlora.pages.element import Html, element, join
 
 
 def measures(report: Report) -> Html:
