@@ -144,8 +144,11 @@ class PrepareSection(Section):
     schema_style: Literal["compact", "ddl"] = Field(
         default="compact", description="schema in the prompt: one line a table, or full DDL"
     )
-    validation_share: Share = Field(default=0.05, description="share of structures held out while training")
-    test_share: Share = Field(default=0.1, description="share of structures held out for the test")
+    split: Literal["structure", "database", "time", "given"] = Field(
+        default="structure", description="what stays together: a query's structure, a database, the newest; or as given"
+    )
+    validation_share: Share = Field(default=0.05, description="share of examples held out while training")
+    test_share: Share = Field(default=0.1, description="share of examples held out for the test")
     seed: int = Field(default=0, ge=0, description="seed of the split")
     writer: WriterSection | None = Field(default=None, description="a model that words questions; see [prepare.writer]")
 

@@ -13,14 +13,18 @@ from sqlora.errors import NotFoundError
 from sqlora.prepare.examples import SPLITS, Example, Split
 
 CARD = "card.json"
+PAGE = "card.html"
 SIDECAR = "examples.jsonl"
+REJECTS = "rejects.jsonl"
 FOLDER = "datasets"
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """``{train,validation,test}.jsonl`` in Bedrock's format, ``card.json``, and ``examples.jsonl`` with what that
-    format has no place for: source, split, tags and template of each example, in the order of the three files.
+    """``{train,validation,test}.jsonl`` in Bedrock's format, and ``examples.jsonl`` with what that format has no place
+    for: source, split, tags and template of each example, in the order of the three files.
+
+    ``card.json`` says what is in it, ``card.html`` shows it, and ``rejects.jsonl`` has what was left out, and why.
     """
 
     id: str
@@ -31,6 +35,19 @@ class Dataset:
         """What is in it, where it comes from, and what was rejected."""
         card: dict[str, Any] = json.loads((self.folder / CARD).read_text(encoding="utf-8"))
         return card
+
+    @property
+    def page(self) -> Path | None:
+        """The card as a page for people; None in a dataset that ``prepare`` didn't write."""
+        path = self.folder / PAGE
+        return path if path.is_file() else None
+
+    def rejects(self) -> Iterator[dict[str, str]]:
+        """What was left out: reason, detail, suggestion, origin, source, question and sql of each."""
+        path = self.folder / REJECTS
+        if path.is_file():
+            with path.open(encoding="utf-8") as lines:
+                yield from map(json.loads, lines)
 
     def path(self, split: Split) -> Path:
         """The split's JSON lines; the file of an empty split is empty."""

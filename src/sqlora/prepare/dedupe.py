@@ -1,40 +1,65 @@
 """One question once: exact and near duplicates, contradictions, and too many wordings of one query.
 
-Two questions are near duplicates when their sets of character shingles overlap by `NEAR` (Jaccard) **and** their SQL
-is the same: "sales in 2024" and "sales in 2025" look alike but ask different things. Time is linear in the number
-of examples, since the questions of one query are capped.
+Two examples are near duplicates when their questions' sets of character shingles overlap by `NEAR` (Jaccard) **and**
+their queries are the same but for spelling: of one structure, with the same values. "sales in 2024" and "sales in
+2025" look alike but ask different things. Questions that look alike, with the same values, over the same schema, but
+with queries of two structures are kept and told: one of the two may be wrong.
+
+Time is linear in the number of examples: the questions of one query are capped, and look-alikes come out of MinHash
+buckets. Memory is about 500 bytes an example; what is costly to compute (`keys_of`) can be had from another process.
 """
 
 from __future__ import annotations
 
 import re
-from collections import Counter, defaultdict
-from collections.abc import Iterable
+from array import array
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import NamedTuple
 
 from sqlora.prepare.examples import Example, Rejection
+from sqlora.prepare.minhash import Bands, Buckets, bands
+from sqlora.prepare.shingles import normalize_question, shingles, similarity
+
+__all__ = ["Deduplicator", "Keys", "LookAlike", "keys_of"]
 
 NEAR = 0.9
-SHINGLE = 4
-WORDINGS = 40  # of one SQL text; more teach the wording, not the query
+WORDINGS = 40  # of one query; more teach the wording, not the query
+SHOWN = 20  # look-alikes kept to be shown; the others are counted
 
-_NOT_WORD = re.compile(r"[^\w%<>=.+-]+")
-
-
-def normalize_question(question: str) -> str:
-    """The question in lower case without punctuation and double spaces: equal for exact duplicates."""
-    return _NOT_WORD.sub(" ", question.lower().replace("'", "")).strip(" .")
+_VALUE = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|\b\d+(?:\.\d+)?\b""")
 
 
-def shingles(question: str) -> frozenset[str]:
-    """All runs of `SHINGLE` characters of the normalized question, its ends marked."""
-    text = f" {normalize_question(question)} "
-    return frozenset(text[start : start + SHINGLE] for start in range(max(1, len(text) - SHINGLE + 1)))
+class Keys(NamedTuple):
+    """What `Deduplicator` looks at in an example. ``structure``, ``values`` and ``system`` are hashes of 64 bits."""
+
+    question: str
+    structure: int
+    values: int
+    system: int
+    bands: Bands
 
 
-def similarity(left: frozenset[str], right: frozenset[str]) -> float:
-    """Jaccard: shared shingles by all shingles, 0 to 1."""
-    shared = len(left & right)
-    return shared / (len(left) + len(right) - shared)
+def keys_of(example: Example) -> Keys:
+    """The keys of a checked example: its template is set, else its query's text stands for it."""
+    values = _VALUE.findall(example.sql) if example.template else ()
+    return Keys(
+        normalize_question(example.question),
+        _hash(example.template or example.sql),
+        _hash("\0".join(values)),
+        _hash(example.system or ""),
+        bands(shingles(example.question)),
+    )
+
+
+@dataclass(frozen=True)
+class LookAlike:
+    """Two questions that are nearly the same, and their queries, which are not."""
+
+    question: str
+    sql: str
+    earlier_question: str
+    earlier_sql: str
 
 
 class Deduplicator:
@@ -43,50 +68,90 @@ class Deduplicator:
     def __init__(self, near: float = NEAR, wordings: int = WORDINGS) -> None:
         self.near = near
         self.wordings = wordings
-        self._sql_of: dict[tuple[str | None, str], str] = {}
-        self._shingles_of: defaultdict[tuple[str | None, str], list[frozenset[str]]] = defaultdict(list)
+        self.look_alikes: list[LookAlike] = []
+        self.look_alike_count = 0
+        self._pairs: set[int] = set()  # question and query
+        self._asked: dict[int, int] = {}  # question over a schema → example
+        self._newest: dict[int, int] = {}  # query → its newest example, and from there to those before it
+        self._before: array[int] = array("q")
+        self._structure, self._values, self._system = array("Q"), array("Q"), array("Q")
+        self._questions, self._sql = _Texts(), _Texts()
+        self._buckets = Buckets()
 
-    def add(self, example: Example, origin: str = "") -> Rejection | None:
-        """None when ``example`` is new; the examples before it stay whatever comes."""
-        question = (example.system, normalize_question(example.question))
-        known = self._sql_of.get(question)
-        if known == example.sql:
+    def add(self, example: Example, origin: str = "", keys: Keys | None = None) -> Rejection | None:
+        """None when ``example`` is new; the examples before it stay whatever comes.
+
+        ``keys`` are its `keys_of`, where they were computed elsewhere.
+        """
+        keys = keys or keys_of(example)
+        query = hash((keys.structure, keys.values))
+        pair, asked = hash((keys.question, query)), hash((keys.question, keys.system))
+        if pair in self._pairs:
             return Rejection("duplicate", example, "", origin)
-        if known is not None:
-            return Rejection("contradiction", example, f"an earlier example answers it with {known}", origin)
-        wordings = self._shingles_of[example.system, example.sql]
-        own = shingles(example.question)
-        if any(similarity(own, other) >= self.near for other in wordings):
+        if (known := self._asked.get(asked)) is not None:
+            return Rejection("contradiction", example, f"an earlier example answers it with {self._sql[known]}", origin)
+        wordings = self._wordings(query)
+        if any(self._is_near(keys, other) for other in wordings):
             return Rejection("duplicate", example, "nearly", origin)
         if len(wordings) >= self.wordings:
-            return Rejection("many wordings", example, f"{self.wordings} questions have this SQL already", origin)
-        wordings.append(own)
-        self._sql_of[question] = example.sql
+            return Rejection("many wordings", example, f"{self.wordings} questions have this query already", origin)
+        self._compare(example, keys)
+        self._remember(example.sql, keys, query, pair, asked)
         return None
 
+    def _wordings(self, query: int) -> list[int]:
+        """The examples that have this query."""
+        found: list[int] = []
+        place = self._newest.get(query, -1)
+        while place >= 0:
+            found.append(place)
+            place = self._before[place]
+        return found
 
-class NearQuestions:
-    """Finds whether a question nearly equals one of a fixed set, without comparing it with each.
+    def _is_near(self, keys: Keys, other: int) -> bool:
+        return similarity(shingles(keys.question), shingles(self._questions[other])) >= self.near
 
-    If the overlap of two sets is at least t, then they share one of the (1 - t)·n + 1 rarest members of each
-    (prefix filtering: Chaudhuri, Ganti and Kaushik, ICDE 2006), so only questions with such a one in common are
-    compared.
-    """
+    def _compare(self, example: Example, keys: Keys) -> None:
+        """Note the first earlier example that asks nearly the same and is answered otherwise."""
+        for other in self._buckets.near(keys.bands):
+            same = self._values[other] == keys.values and self._system[other] == keys.system
+            if not same or self._structure[other] == keys.structure:
+                continue
+            if self._is_near(keys, other):
+                self.look_alike_count += 1
+                if len(self.look_alikes) < SHOWN:
+                    earlier = self._questions[other], self._sql[other]
+                    self.look_alikes.append(LookAlike(example.question, example.sql, *earlier))
+                return
 
-    def __init__(self, questions: Iterable[str], near: float) -> None:
-        self.near = near
-        self._sets = [shingles(question) for question in questions]
-        self._counts = Counter(shingle for members in self._sets for shingle in members)
-        self._holders: defaultdict[str, list[int]] = defaultdict(list)
-        for index, members in enumerate(self._sets):
-            for shingle in self._rarest(members):
-                self._holders[shingle].append(index)
+    def _remember(self, sql: str, keys: Keys, query: int, pair: int, asked: int) -> None:
+        place = len(self._before)
+        self._pairs.add(pair)
+        self._asked[asked] = place
+        self._before.append(self._newest.get(query, -1))
+        self._newest[query] = place
+        self._structure.append(keys.structure)
+        self._values.append(keys.values)
+        self._system.append(keys.system)
+        self._questions.append(keys.question)
+        self._sql.append(sql)
+        self._buckets.add(keys.bands)
 
-    def __contains__(self, question: str) -> bool:
-        own = shingles(question)
-        candidates = {index for shingle in self._rarest(own) for index in self._holders.get(shingle, ())}
-        return any(similarity(own, self._sets[index]) >= self.near for index in candidates)
 
-    def _rarest(self, members: frozenset[str]) -> list[str]:
-        ordered = sorted(members, key=lambda shingle: (self._counts[shingle], shingle))
-        return ordered[: int((1 - self.near) * len(ordered) + 1e-9) + 1]
+class _Texts:
+    """Many short texts in one block of memory: a third of what as many ``str`` take."""
+
+    def __init__(self) -> None:
+        self._block = bytearray()
+        self._ends = array("Q", [0])
+
+    def append(self, text: str) -> None:
+        self._block += text.encode("utf-8", "surrogatepass")
+        self._ends.append(len(self._block))
+
+    def __getitem__(self, place: int) -> str:
+        return self._block[self._ends[place] : self._ends[place + 1]].decode("utf-8", "surrogatepass")
+
+
+def _hash(text: str) -> int:
+    return int.from_bytes(blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big")

@@ -118,7 +118,7 @@ def test_an_interrupted_run_leaves_nothing(make_project: MakeProject, pairs: lis
     write = Path.write_text
 
     def interrupted(path: Path, *args: Any, **more: Any) -> int:
-        if path.name == "test.jsonl":
+        if path.name == "card.json":
             raise KeyboardInterrupt
         return write(path, *args, **more)
 
