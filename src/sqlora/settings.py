@@ -51,33 +51,73 @@ class DatabaseSection(Section):
     url: str | None = Field(default=None, description="duckdb:///warehouse.duckdb, sqlite:///x.sqlite, postgresql://…")
 
 
+SourceKind = Literal[
+    "pairs", "rewrite", "sql-create-context", "spider", "bird", "wikisql", "bedrock-conversation", "openai-chat",
+    "query-log", "schema-only", "synthesize",
+]  # fmt: skip
+
+# The keys of [[sources]] that only some kinds have.
+_KINDS_WITH: dict[str, tuple[SourceKind, ...]] = {
+    "glossary": ("synthesize", "schema-only"),
+    "written_in": (
+        "rewrite", "sql-create-context", "spider", "bird", "wikisql", "bedrock-conversation", "openai-chat",
+        "query-log", "schema-only",
+    ),
+    "tables": ("spider", "bird", "wikisql"),
+    "databases": ("spider", "bird"),
+    "evidence": ("bird",),
+    "fields": ("pairs", "rewrite", "sql-create-context"),
+}  # fmt: skip
+
+
 class SourceSection(Section):
     """``[[sources]]``: one place that training pairs come from."""
 
-    kind: Literal["pairs", "sql-create-context", "synthesize"] = Field(description="what the source is")
-    path: Path | None = Field(default=None, description="its file: JSONL or CSV pairs, or JSON; with * several")
+    kind: SourceKind = Field(description="what the source is")
+    path: Path | None = Field(default=None, description="its file, gzipped or not; with * several")
     split: Literal["train", "validation", "test"] | None = Field(
         default=None, description="put all of the source in this split; default: split by query structure"
     )
-    count: int | None = Field(default=None, ge=1, description="pairs to synthesize, or the most to read")
-    seed: int = Field(default=0, ge=0, description="seed of the generator or of the sample")
+    count: int | None = Field(default=None, ge=1, description="pairs to synthesize, or how many to draw from the file")
+    seed: int = Field(default=0, ge=0, description="seed of the generator or of the draw")
     glossary: Path | None = Field(default=None, description="TOML file with the business's own words")
+    written_in: str | None = Field(
+        default=None, min_length=1, description="dialect that its SQL (schema-only: its DDL) is in; default: the kind's"
+    )
+    tables: Path | None = Field(default=None, description="spider, bird, wikisql: the schemas; default: beside it")
+    databases: Path | None = Field(default=None, description="spider, bird: folder of databases; default: beside it")
+    evidence: bool = Field(default=True, description="bird: put the evidence after the question")
+    fields: dict[str, str] = Field(
+        default_factory=dict, description='what the file calls its fields: {question = "text", sql = "query"}'
+    )
 
-    @field_validator("path", "glossary", mode="after")
+    @field_validator("path", "glossary", "tables", "databases", mode="after")
     @classmethod
     def _from_folder(cls, value: Path | None, info: ValidationInfo) -> Path | None:
         return None if value is None else _folder_of(info) / value.expanduser()
+
+    @field_validator("written_in", mode="after")
+    @classmethod
+    def _dialect_from_folder(cls, value: str | None, info: ValidationInfo) -> str | None:
+        is_file = value is not None and value.endswith(".toml")
+        return str(_folder_of(info) / Path(value or "").expanduser()) if is_file else value
 
     @model_validator(mode="after")
     def _fits_kind(self) -> SourceSection:
         if self.kind == "synthesize":
             if self.path is not None:
                 raise ValueError("a synthesize source reads the database, so it has no path")
-        elif self.path is None:
+        elif self.path is None and self.kind != "schema-only":
             raise ValueError(f"a {self.kind} source needs a path")
-        if self.glossary is not None and self.kind != "synthesize":
-            raise ValueError("only a synthesize source has a glossary")
+        for key, kinds in _KINDS_WITH.items():
+            if key in self.model_fields_set and self.kind not in kinds:
+                raise ValueError(f"a {self.kind} source has no {key}; these have: {', '.join(kinds)}")
         return self
+
+    def files(self) -> tuple[Path, ...]:
+        """Every file that it names: path, glossary, tables, and a dialect's where it is one of the house."""
+        dialect = Path(self.written_in) if self.written_in and self.written_in.endswith(".toml") else None
+        return tuple(path for path in (self.path, self.glossary, self.tables, dialect) if path is not None)
 
     def each_file(self) -> list[SourceSection]:
         """This section, once for each file that ``path`` matches; ConfigError when that is none."""
@@ -144,12 +184,23 @@ class PrepareSection(Section):
     schema_style: Literal["compact", "ddl"] = Field(
         default="compact", description="schema in the prompt: one line a table, or full DDL"
     )
+    schema_tokens: int | None = Field(
+        default=None, ge=50, description="most tokens of schema in a prompt: what the question needs; default: all of it"
+    )
+    sample_values: int = Field(default=0, ge=0, le=20, description="values of each text column to show in the prompt")
     split: Literal["structure", "database", "time", "given"] = Field(
         default="structure", description="what stays together: a query's structure, a database, the newest; or as given"
     )
     validation_share: Share = Field(default=0.05, description="share of examples held out while training")
     test_share: Share = Field(default=0.1, description="share of examples held out for the test")
     seed: int = Field(default=0, ge=0, description="seed of the split")
+    personal_data: Literal["reject", "keep"] = Field(
+        default="reject", description="examples with an e-mail address, a telephone number, … in them"
+    )
+    tokens: int | None = Field(
+        default=None, ge=64, description="longest example, tokens; default: what the backend's model reads in training"
+    )
+    processes: int = Field(default=0, ge=0, le=16, description="processes that check examples; 0: one a core")
     writer: WriterSection | None = Field(default=None, description="a model that words questions; see [prepare.writer]")
 
     @model_validator(mode="after")

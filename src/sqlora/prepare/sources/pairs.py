@@ -1,89 +1,79 @@
-"""Source ``pairs``: questions and SQL that somebody wrote, as JSON lines or CSV.
-
-Each has a ``question`` and a ``sql`` in the project's dialect; anything else is kept as tags (``level=hard``), and
-a ``tags`` list as it is.
-"""
+"""Source ``pairs``: questions and SQL in the project's dialect, that somebody wrote, as JSON, CSV or Parquet."""
 
 from __future__ import annotations
 
-import csv
-import json
-from collections.abc import Iterator
+import datetime
+import math
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NoReturn
 
-from sqlora.errors import DatasetError
 from sqlora.prepare.examples import Candidate, Example, Split
+from sqlora.prepare.sources.candidates import Found, read_candidates
+from sqlora.prepare.sources.files import Row, RowError, read_rows
 
 FIELDS = ("question", "sql")
+SHAPE = "give every pair a question and a sql"
+
+# What has a meaning of its own in a pair; every other field that is short enough becomes a tag.
+KNOWN = (*FIELDS, "tags", "split", "database", "time", "weight", "ddl")
+LONGEST_TAG = 100  # characters
+
+SPLITS: dict[str, Split] = {"train": "train", "validation": "validation", "val": "validation", "dev": "validation",
+                            "test": "test"}  # fmt: skip
 
 
-def read_pairs(path: Path, name: str, split: Split | None = None) -> Iterator[Candidate]:
-    """The pairs of ``path`` (.jsonl, .ndjson or .csv), which is called ``name``.
+def read_pairs(path: Path, name: str, split: Split | None = None, fields: Mapping[str, str] | None = None) -> Found:
+    """The pairs of ``path`` (JSON lines, a JSON array, CSV or Parquet), which is called ``name``.
 
-    DatasetError names file and line of a malformed one.
+    Beside ``question`` and ``sql`` a pair may have ``tags``, ``split`` (of use where the project splits as given),
+    ``database`` (a name), ``time`` (ISO 8601), ``weight`` and ``ddl`` (a schema of its own, which there is no data
+    for). ``fields``: see `read_rows`, as for the errors.
     """
-    rows = _read_csv(path) if path.suffix.lower() == ".csv" else _read_json_lines(path)
-    for line, row in rows:
-        for field in FIELDS:
-            if not isinstance(row.get(field), str) or not row[field].strip():
-                found = ", ".join(map(str, row)) or "nothing"
-                problem = f"needs a text named {field!r}; it has {found}"
-                _fail(path, line, problem, f"give every pair a {FIELDS[0]} and a {FIELDS[1]}")
-        example = Example(row["question"].strip(), row["sql"].strip(), name, split, tags=_tags(row))
-        yield Candidate(example, f"{name} line {line}")
+
+    def pair(row: Row) -> Candidate:
+        return pair_of(row, name, split)
+
+    return read_candidates(path, name, read_rows(path, FIELDS, fields), pair, SHAPE)
 
 
-def _tags(row: dict[str, Any]) -> tuple[str, ...]:
-    given = row.get("tags") or []
-    tags = [str(tag) for tag in given] if isinstance(given, list) else str(given).split()
-    others = {key: value for key, value in row.items() if key not in (*FIELDS, "tags") and value not in (None, "")}
-    return (*tags, *(f"{key}={value}" for key, value in others.items()))
+def pair_of(row: Row, name: str, split: Split | None) -> Candidate:
+    """The row as a candidate in the project's dialect; RowError where it is none."""
+    given = row.optional("split")
+    example = Example(
+        question=row.text("question"),
+        sql=row.text("sql"),
+        source=name,
+        split=split or SPLITS.get(given.lower()),
+        tags=_tags(row),
+        database=row.optional("database"),
+        time=_time(row.optional("time")),
+        weight=_weight(row.optional("weight")),
+    )
+    ddl = row.optional("ddl") or None
+    return Candidate(example, f"{name} {row.place}", ddl=ddl, run=ddl is None)
 
 
-def _read_json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+def _tags(row: Row) -> tuple[str, ...]:
+    given = row.values.get("tags") or ""
+    tags = [str(tag) for tag in given if isinstance(tag, str)] if isinstance(given, list) else str(given).split()
+    for key, value in row.values.items():
+        if key not in KNOWN and isinstance(value, (str, int, float)) and value != "":
+            tags.append(f"{key}={value}")
+    return tuple(tag for tag in tags if len(tag) <= LONGEST_TAG)
+
+
+def _time(text: str) -> str:
     try:
-        with path.open(encoding="utf-8-sig") as lines:
-            for number, line in enumerate(lines, start=1):
-                if line.strip():
-                    yield number, _object(path, number, line)
-    except (OSError, UnicodeDecodeError) as error:
-        raise unreadable(path, error) from error
+        return datetime.datetime.fromisoformat(text).isoformat() if text else ""
+    except ValueError:
+        raise RowError(f"time is {text[:40]!r}", "write times as 2026-01-31 or 2026-01-31T18:00:00+00:00") from None
 
 
-def _object(path: Path, number: int, line: str) -> dict[str, Any]:
+def _weight(text: str) -> float:
     try:
-        row = json.loads(line)
-    except json.JSONDecodeError as error:
-        _fail(path, number, f"is not JSON: {error.msg} at column {error.colno}")
-    if not isinstance(row, dict):
-        _fail(path, number, f"is not a JSON object: {line.strip()[:60]}")
-    return row
-
-
-def _read_csv(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as lines:
-            reader = csv.DictReader(lines, strict=True)
-            missing = [field for field in FIELDS if field not in (reader.fieldnames or ())]
-            if missing:
-                _fail(path, 1, f"has no column {' or '.join(map(repr, missing))}", "name the columns question, sql")
-            for row in reader:
-                if None in row:
-                    _fail(path, reader.line_num, "has more values than columns", "quote values that have commas")
-                yield reader.line_num, row
-    except csv.Error as error:
-        _fail(path, reader.line_num, f"is not CSV: {error}")
-    except (OSError, UnicodeDecodeError) as error:
-        raise unreadable(path, error) from error
-
-
-def unreadable(path: Path, error: OSError | UnicodeDecodeError) -> DatasetError:
-    """The error for a source's file that is missing or not text."""
-    if isinstance(error, UnicodeDecodeError):
-        return DatasetError(f"{path} is not UTF-8 text (byte {error.start})", "save the file as UTF-8")
-    return DatasetError(f"cannot read {path}: {error.strerror}", "correct path in [[sources]] of sqlora.toml")
-
-
-def _fail(path: Path, line: int, problem: str, next_step: str = "correct that line") -> NoReturn:
-    raise DatasetError(f"{path}:{line}: {problem}", next_step)
+        weight = float(text) if text else 1.0
+    except ValueError:
+        weight = math.nan
+    if not (0 < weight < math.inf):
+        raise RowError(f"weight is {text[:40]!r}", "a weight is a number above 0")
+    return weight
