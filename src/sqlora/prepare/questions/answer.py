@@ -8,7 +8,10 @@ from collections.abc import Iterator
 
 SHORTEST, LONGEST = 8, 300  # characters
 _ITEM = re.compile(r"^\s*(?:[-*•]|\(?\d{1,2}[.):])?\s*(.*?)\s*$")
-_FOREIGN = re.compile(r"https?://|www\.|[`<>{}|\\]|\bselect\b.*\bfrom\b|\b(?:system|assistant|user) ?:", re.IGNORECASE)
+_FOREIGN = re.compile(r"https?://|www\.|[`<>{}|\\;]|\bselect\b.*\bfrom\b|\b(?:system|assistant|user) ?:", re.IGNORECASE)
+_SUSPICIOUS = re.compile(
+    r"\b(?:ignor|disregard|instruct|prompt|drop|delet|truncat|insert|updat|grant|password|secret)\w*", re.IGNORECASE
+)
 _TEXT = re.compile(r"'((?:[^']|'')*)'")
 _NUMBER = re.compile(r"(?<![\w.])\d+(?:\.\d+)?(?![\w])")
 _DAY = re.compile(r"(\d{4})-\d{2}(?:-\d{2})?.*", re.DOTALL)
@@ -45,6 +48,9 @@ def problem(question: str, sql: str, meaning: str) -> str | None:
         return f"has {len(question)} characters"
     if found := _FOREIGN.search(question):
         return f"has {found[0][:20]!r} in it"
+    for word in _SUSPICIOUS.findall(question):
+        if word.lower() not in f"{sql} {meaning}".lower():
+            return f"has {word!r} in it"
     said = question.lower().replace(",", "")
     for value in _values(sql):
         if not _has(said, value):
@@ -53,8 +59,9 @@ def problem(question: str, sql: str, meaning: str) -> str | None:
     for number in re.findall(r"\d+", said):
         if number.lstrip("0") not in known:
             return f"says {number}, which the query does not"
-    about = {_stem(word) for word in re.findall(r"[^\W\d_]{4,}", f"{sql} {meaning}".lower())} - _COMMON
-    if not about & {_stem(word) for word in re.findall(r"[^\W\d_]{4,}", said)}:
+    # Its values alone don't make a question one about the query: it needs a word of the tables and columns.
+    about = _stems(f"{_TEXT.sub(' ', sql)} {meaning}") - _stems(" ".join(_TEXT.findall(sql))) - _COMMON
+    if not about & _stems(said):
         return "has no word of what the query is about"
     return None
 
@@ -77,5 +84,6 @@ def _has(said: str, value: str) -> bool:
     return value.replace(",", "") in said
 
 
-def _stem(word: str) -> str:
-    return word if word in _COMMON else word[:5]
+def _stems(text: str) -> set[str]:
+    """The beginnings of the longer words: ``customers`` and ``customer`` are one."""
+    return {word if word in _COMMON else word[:5] for word in re.findall(r"[^\W\d_]{4,}", text.lower())}

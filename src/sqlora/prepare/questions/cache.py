@@ -45,7 +45,7 @@ class Cache:
             "model": self._model[-1],
             "input_tokens": reply.input_tokens,
             "output_tokens": reply.output_tokens,
-            "dollars": str(dollars),
+            "dollars": f"{dollars.normalize():f}",
         }
         with (self._folder / USAGE).open("a", encoding="utf-8") as lines:
             lines.write(json.dumps(paid) + "\n")

@@ -99,7 +99,7 @@ class Converse:
 
     def _translated(self, error: Exception) -> Exception:
         """sqlora's error for one of botocore's; any other as it is."""
-        from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, NoCredentialsError
+        from botocore.exceptions import BotoCoreError, ClientError, ConnectionError, HTTPClientError, NoCredentialsError
 
         doing = f"cannot ask {self._model!r} for questions: "
         if isinstance(error, ClientError):
@@ -112,7 +112,7 @@ class Converse:
             return ConfigError(f"{doing}{error} ({code})", "correct model, url or [aws] region for [prepare.writer]")
         if isinstance(error, NoCredentialsError):
             return AccountError(f"{doing}there are no AWS credentials", "aws configure, or set AWS_PROFILE")
-        if isinstance(error, HTTPClientError):
+        if isinstance(error, HTTPClientError | ConnectionError):
             return ServiceError(f"{doing}{error}", AGAIN)
         if isinstance(error, BotoCoreError):
             return ConfigError(f"{doing}{error}", "correct [prepare.writer] and [aws] in sqlora.toml")
