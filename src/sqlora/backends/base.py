@@ -66,25 +66,33 @@ class Capabilities:
     def check(self, request: TrainingRequest, records: int, base_model: str) -> None:
         """ConfigError that lists everything about the request which this backend would refuse."""
         least, most = self.records
-        problems = []
+        problems: dict[str, str] = {}  # each with what mends it
         if records < least or (most is not None and records > most):
             bounds = f"at least {least}" if most is None else f"{least} to {most}"
-            problems.append(f"dataset {request.dataset_id} has {records} training records; it takes {bounds}")
+            problem = f"dataset {request.dataset_id} has {records} training records; it takes {bounds}"
+            problems[problem] = f"{'more' if records < least else 'fewer'} examples in [[sources]], then sqlora prepare"
         if self.base_models is not None and base_model not in self.base_models:
-            problems.append(f"base model {base_model!r}; it trains {', '.join(self.base_models)}")
+            problems[f"base model {base_model!r}; it trains {', '.join(self.base_models)}"] = "another base model"
         for key, (low, high) in self.hyperparameters.items():
             value = getattr(request.recipe, key)
             if not low <= value <= high:
-                problems.append(f"recipe {request.recipe.name!r}: {key} = {value}; it takes {low} to {high}")
+                problem = f"recipe {request.recipe.name!r}: {key} = {value}; it takes {low:g} to {high:g}"
+                problems[problem] = self._other_recipe(key)
         if request.detach and not self.detached:
-            problems.append("a detached job")
+            problems["a detached job"] = "leave --detach out"
         if problems:
-            raise ConfigError(
-                "\n".join(
-                    [f"the {self.backend} backend cannot train this:", *(f"  {problem}" for problem in problems)]
-                ),
-                "edit sqlora.toml, then sqlora prepare",
-            )
+            lines = [f"the {self.backend} backend cannot train this:", *(f"  {problem}" for problem in problems)]
+            raise ConfigError("\n".join(lines), "; ".join(dict.fromkeys(problems.values())))
+
+    def _other_recipe(self, key: str) -> str:
+        from sqlora.train.recipe import BUILT_IN
+
+        fitting = [
+            name
+            for name, recipe in BUILT_IN.items()
+            if all(low <= getattr(recipe, key) <= high for key, (low, high) in self.hyperparameters.items())
+        ]
+        return f"--recipe {fitting[0]}, or another {key} in [train]" if fitting else f"another {key} in [train]"
 
 
 class Closing(ABC):

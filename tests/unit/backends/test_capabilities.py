@@ -28,6 +28,13 @@ def test_all_refusals_at_once() -> None:
         "  recipe 'mine': learning_rate = 0.002; it takes 1e-06 to 0.0001",
         "  a detached job",
     ]
+    assert (caught.value.next_step or "").split("; ") == [
+        "more examples in [[sources]], then sqlora prepare",
+        "another base model",
+        "--recipe nova, or another epochs in [train]",
+        "--recipe nova, or another learning_rate in [train]",
+        "leave --detach out",
+    ]
 
 
 def test_the_bounds_themselves_are_allowed() -> None:
