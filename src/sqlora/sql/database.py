@@ -47,6 +47,7 @@ class Database(ABC):
 
     dialect_name: str
     name: str
+    _known: Schema | None = None
 
     @abstractmethod
     def schema(self) -> Schema:
@@ -83,27 +84,32 @@ class Database(ABC):
             raise QueryError(f"no column {column!r} in {found.qualified_name} of {self.name}")
         name = self.quote(column)
         sql = (
-            f"SELECT {name} FROM {self._quoted(found)} WHERE {name} IS NOT NULL "
+            f"SELECT {name} FROM {self.quoted(found)} WHERE {name} IS NOT NULL "
             f"GROUP BY {name} ORDER BY COUNT(*) DESC, {name} LIMIT {int(limit)}"
         )
         return [row[0] for row in self.run(sql, Limits(rows=max(1, int(limit)))).rows]
 
     def count(self, table: str) -> int:
         """Number of rows in a table or view."""
-        return int(self.run(f"SELECT COUNT(*) FROM {self._quoted(self._find(table))}").rows[0][0])
+        return int(self.run(f"SELECT COUNT(*) FROM {self.quoted(self._find(table))}").rows[0][0])
 
     def quote(self, identifier: str) -> str:
         """The identifier in the engine's quotes."""
         return '"' + identifier.replace('"', '""') + '"'
 
+    def quoted(self, table: Table) -> str:
+        """The table's name, with its namespace, in the engine's quotes."""
+        return ".".join(self.quote(part) for part in (table.namespace, table.name) if part)
+
     def _find(self, table: str) -> Table:
-        found = self.schema().get(table)
+        """As the schema was when it was first asked for, and anew for a table that was not there then."""
+        found = self._known.get(table) if self._known else None
+        if found is None:
+            self._known = self.schema()
+            found = self._known.get(table)
         if found is None:
             raise QueryError(f"no table {table!r} in {self.name}")
         return found
-
-    def _quoted(self, table: Table) -> str:
-        return ".".join(self.quote(part) for part in (table.namespace, table.name) if part)
 
 
 def fetch_within(

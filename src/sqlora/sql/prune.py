@@ -1,157 +1,187 @@
-"""Which tables a question is about: words in common, then the joins between them."""
+"""What of a wide schema a question needs, within a budget of tokens.
+
+Tables are ranked by the words that they share with the question, rare words first; each comes with the tables that
+join it to those chosen before, and a table that alone would take much of the room comes with its keys and its best
+columns. What is left of the room goes to more of their columns, then to the tables next to them.
+"""
 
 from __future__ import annotations
 
-import math
-import re
-from collections import Counter, deque
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
 
-from sqlora.sql.schema import Table
+from sqlora.errors import SchemaError
+from sqlora.sql.joins import joins, path
+from sqlora.sql.needed import NOTHING, Needed, Recall, needed_by, recall
+from sqlora.sql.relevance import Index
+from sqlora.sql.schema import Schema, Style, Table
+from sqlora.sql.schema_text import Rendering
+from sqlora.sql.tokens import estimate_tokens
 
-NAME_WEIGHT, COLUMN_WEIGHT, COMMENT_WEIGHT = 3.0, 1.0, 0.5
-STOP = frozenset(
-    [
-        "a",
-        "an",
-        "and",
-        "are",
-        "as",
-        "at",
-        "be",
-        "by",
-        "do",
-        "does",
-        "for",
-        "from",
-        "had",
-        "has",
-        "have",
-        "how",
-        "i",
-        "in",
-        "is",
-        "it",
-        "its",
-        "list",
-        "many",
-        "me",
-        "much",
-        "of",
-        "on",
-        "or",
-        "per",
-        "show",
-        "that",
-        "the",
-        "their",
-        "there",
-        "these",
-        "this",
-        "those",
-        "to",
-        "was",
-        "were",
-        "what",
-        "when",
-        "where",
-        "which",
-        "who",
-        "whose",
-        "with",
-        "id",
-        "name",
-    ]
-)
+if TYPE_CHECKING:
+    from sqlora.sql.dialect import Dialect
+
+__all__ = ["NOTHING", "Needed", "Pruner", "Recall", "needed_by", "recall"]
+
+LEAST = 50  # tokens; less has no room for one table
+WHOLE = 0.25  # of the budget: what one table may take before it is cut to its best columns
+FARTHEST = 3  # tables between two that are joined; what is farther apart was not meant together
 
 
-def choose_tables(tables: tuple[Table, ...], question: str, most: int) -> tuple[Table, ...]:
-    """The best-scoring tables with the tables that connect them, at most ``most``, in their given order.
+@dataclass
+class _Choice:
+    """Columns by table, by their places in the schema, and what is left of the budget."""
 
-    A table that would need more connecting tables than are left is skipped, so what is chosen can be joined
-    as far as keys say so. Without a word in common: the tables with the most joins, as these are what
-    questions are about.
+    columns: dict[int, set[int]]
+    left: int
+
+
+class Pruner:
+    """Prunes one schema to ``tokens`` for each question. What does not depend on the question is computed once.
+
+    SchemaError for fewer than `LEAST` tokens or an unknown style.
     """
-    neighbours = _neighbours(tables)
-    scores = _scores(tables, question)
-    ranked = sorted(range(len(tables)), key=lambda index: (-scores[index], -len(neighbours[index]), index))
-    if scores[ranked[0]] > 0:
-        ranked = [index for index in ranked if scores[index] > 0]
-    chosen: set[int] = set()
-    for index in ranked:
-        path = _path(chosen, index, neighbours) if chosen else [index]
-        wanted = set(path or [index]) - chosen
-        if len(chosen) + len(wanted) <= most:
-            chosen |= wanted
-    return tuple(table for index, table in enumerate(tables) if index in chosen)
+
+    def __init__(self, schema: Schema, tokens: int, style: Style = "compact", dialect: Dialect | None = None) -> None:
+        if tokens < LEAST:
+            raise SchemaError(f"a schema can't be pruned to {tokens} tokens", f"take {LEAST} or more")
+        self.schema, self.tokens = schema, tokens
+        rendering = Rendering(schema, style, dialect)
+        self._heads = [estimate_tokens(rendering.head(table)) + 1 for table in schema.tables]
+        self._sizes = [
+            [estimate_tokens(rendering.column(table, column)) + 1 for column in table.columns]
+            for table in schema.tables
+        ]
+        self._keys = [sum(estimate_tokens(rendering.key(key)) for key in table.foreign_keys) for table in schema.tables]
+        self.size = sum(self._heads) + sum(map(sum, self._sizes)) + sum(self._keys)
+
+    @property
+    def fits(self) -> bool:
+        """Whether the whole schema is within the budget: nothing is pruned then."""
+        return self.size <= self.tokens
+
+    def prune(self, question: str, keep: Needed = NOTHING) -> Schema:
+        """The part of the schema that the question needs, in the schema's order.
+
+        What ``keep`` names is always in it, even where that alone is over the budget.
+        """
+        if self.fits:
+            return self.schema
+        scores, columns = self._index.scores(question)
+        choice = self._kept(keep)
+        for place in self._ranked(scores):
+            self._add(place, choice, columns)
+        self._fill(choice, scores, columns)
+        self._surround(choice, columns)
+        return self._part(choice.columns)
+
+    # inside ------------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def _index(self) -> Index:
+        return Index(self.schema)
+
+    @cached_property
+    def _neighbours(self) -> list[list[int]]:
+        return joins(self.schema)
+
+    @cached_property
+    def _key_columns(self) -> list[set[int]]:
+        """Of each table: its primary key and its foreign keys, without which it can't be joined."""
+        return [_keys(table) for table in self.schema.tables]
+
+    def _ranked(self, scores: dict[int, float]) -> list[int]:
+        """The tables with words of the question, best first; without any, those with the most joins."""
+        found = scores or dict.fromkeys(range(len(self.schema.tables)), 0.0)
+        return sorted(found, key=lambda place: (-found[place], -len(self._neighbours[place]), place))
+
+    def _kept(self, keep: Needed) -> _Choice:
+        choice = _Choice({}, self.tokens)
+        for place, table in enumerate(self.schema.tables):
+            name = table.qualified_name.lower()
+            if name in keep.tables:
+                wanted = {
+                    number for number, column in enumerate(table.columns) if (name, column.name.lower()) in keep.columns
+                }
+                self._take(place, wanted or self._key_columns[place] or {0}, choice)
+        return choice
+
+    def _add(self, place: int, choice: _Choice, columns: dict[tuple[int, int], float]) -> None:
+        """Add a table and what joins it, if there is room for them."""
+        way = path(set(choice.columns), place, self._neighbours, FARTHEST) if choice.columns else [place]
+        bridges = [each for each in way or () if each != place and each not in choice.columns]
+        wanted = {each: self._key_columns[each] or {0} for each in bridges}
+        room = min(self.tokens * WHOLE, choice.left - self._cost(wanted, choice))
+        wanted[place] = self._best(place, columns, room) | choice.columns.get(place, set())
+        if self._cost(wanted, choice) <= choice.left:
+            for each, numbers in wanted.items():
+                self._take(each, numbers, choice)
+
+    def _best(self, place: int, columns: dict[tuple[int, int], float], room: float) -> set[int]:
+        """A table's keys, and of its other columns the best that fit into ``room``."""
+        best = set(self._key_columns[place] or self._by_score(place, columns)[:1])
+        left = room - self._heads[place] - self._keys[place] - sum(self._sizes[place][number] for number in best)
+        for number in self._by_score(place, columns):
+            if number not in best and self._sizes[place][number] <= left:
+                best.add(number)
+                left -= self._sizes[place][number]
+        return best
+
+    def _by_score(self, place: int, columns: dict[tuple[int, int], float]) -> list[int]:
+        """A table's columns: those that share words with the question, then the others in their order."""
+        numbers = range(len(self._sizes[place]))
+        return sorted(numbers, key=lambda number: (-columns.get((place, number), 0.0), number))
+
+    def _fill(self, choice: _Choice, scores: dict[int, float], columns: dict[tuple[int, int], float]) -> None:
+        """More columns of the tables chosen, the best table's first."""
+        for place in sorted(choice.columns, key=lambda place: (-scores.get(place, 0.0), place)):
+            for number in self._by_score(place, columns):
+                if number not in choice.columns[place] and self._sizes[place][number] <= choice.left:
+                    self._take(place, {number}, choice)
+
+    def _surround(self, choice: _Choice, columns: dict[tuple[int, int], float]) -> None:
+        """The tables next to those chosen: a name is often looked up one join away from what is asked about."""
+        near = dict.fromkeys(other for place in sorted(choice.columns) for other in self._neighbours[place])
+        for place in near:
+            if place not in choice.columns:
+                self._add(place, choice, columns)
+
+    def _cost(self, wanted: dict[int, set[int]], choice: _Choice) -> int:
+        total = 0
+        for place, numbers in wanted.items():
+            there = choice.columns.get(place)
+            total += 0 if there is not None else self._heads[place] + self._keys[place]
+            total += sum(self._sizes[place][number] for number in numbers - (there or set()))
+        return total
+
+    def _take(self, place: int, numbers: set[int], choice: _Choice) -> None:
+        choice.left -= self._cost({place: numbers}, choice)
+        choice.columns.setdefault(place, set()).update(numbers)
+
+    def _part(self, columns: dict[int, set[int]]) -> Schema:
+        names = {self.schema.tables[place].qualified_name.lower() for place in columns}
+        tables = [_part_of(self.schema.tables[place], columns[place], names, self.schema) for place in sorted(columns)]
+        return replace(self.schema, tables=tuple(tables))
 
 
-def _scores(tables: tuple[Table, ...], question: str) -> list[float]:
-    """Sum of weights of the words in common; a word that many tables have counts less (inverse frequency)."""
-    asked = set(_words(question))
-    weights: list[dict[str, float]] = []
-    for table in tables:
-        found: dict[str, float] = {}
-        for text, weight in (
-            [(table.name, NAME_WEIGHT), (table.comment, COMMENT_WEIGHT)]
-            + [(column.name, COLUMN_WEIGHT) for column in table.columns]
-            + [(column.comment, COMMENT_WEIGHT) for column in table.columns]
-        ):
-            for word in _words(text):
-                found[word] = max(weight, found.get(word, 0.0))
-        weights.append(found)
-    frequency = Counter(word for found in weights for word in found)
-    return [
-        sum(weight * math.log(1 + len(tables) / frequency[word]) for word, weight in found.items() if word in asked)
-        for found in weights
-    ]
+def _keys(table: Table) -> set[int]:
+    names = {name.lower() for name in table.primary_key} | {
+        name.lower() for key in table.foreign_keys for name in key.columns
+    }
+    return {number for number, column in enumerate(table.columns) if column.name.lower() in names}
 
 
-def _words(text: str) -> list[str]:
-    """`storeName`, `store_names` and "stores' names" all give store, name."""
-    spaced = re.sub(r"([a-z0-9])([A-Z])", r"\1 \2", text)
-    return [_singular(word) for word in re.findall(r"[^\W_]+", spaced.lower()) if word not in STOP]
-
-
-def _singular(word: str) -> str:
-    if len(word) > 4 and word.endswith("ies"):
-        return word[:-3] + "y"
-    if len(word) > 4 and word.endswith(("sses", "ches", "shes", "xes")):
-        return word[:-2]
-    return word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith("ss") else word
-
-
-def _neighbours(tables: tuple[Table, ...]) -> list[list[int]]:
-    """Joins by declared foreign keys; in a schema that declares none, by equal names of one's primary key."""
-    position = {table.name.lower(): index for index, table in enumerate(tables)}
-    found: list[set[int]] = [set() for _ in tables]
-    for index, table in enumerate(tables):
-        for key in table.foreign_keys:
-            other = position.get(key.table.lower())
-            if other is not None and other != index:
-                found[index].add(other)
-                found[other].add(index)
-    if not any(table.foreign_keys for table in tables):
-        for index, table in enumerate(tables):
-            for other, candidate in enumerate(tables):
-                if index != other and len(candidate.primary_key) == 1 and table.get(candidate.primary_key[0]):
-                    found[index].add(other)
-                    found[other].add(index)
-    return [sorted(others) for others in found]
-
-
-def _path(start: set[int], end: int, neighbours: list[list[int]]) -> list[int] | None:
-    """The shortest way from any of ``start`` to ``end``, both included; None if there is none."""
-    came: dict[int, int | None] = dict.fromkeys(sorted(start))
-    queue = deque(came)
-    while queue:
-        here = queue.popleft()
-        if here == end:
-            path = [here]
-            while (before := came[path[-1]]) is not None:
-                path.append(before)
-            return path
-        for other in neighbours[here]:
-            if other not in came:
-                came[other] = here
-                queue.append(other)
-    return None
+def _part_of(table: Table, numbers: set[int], tables: set[str], schema: Schema) -> Table:
+    """The table with some of its columns, and the keys that make sense with them."""
+    columns = tuple(column for number, column in enumerate(table.columns) if number in numbers)
+    names = {column.name.lower() for column in columns}
+    foreign = tuple(
+        key
+        for key in table.foreign_keys
+        if all(name.lower() in names for name in key.columns)
+        and (found := schema.get(key.table, key.namespace)) is not None
+        and found.qualified_name.lower() in tables
+    )
+    primary = table.primary_key if all(name.lower() in names for name in table.primary_key) else ()
+    return replace(table, columns=columns, primary_key=primary, foreign_keys=foreign)

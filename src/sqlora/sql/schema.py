@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -16,26 +17,39 @@ if TYPE_CHECKING:
 
 Style = Literal["compact", "ddl"]
 
+MOST_NAMED = 20  # tables that a message lists
 DEFAULT_NAMESPACES = frozenset({"main", "public", "dbo"})  # DuckDB and SQLite, PostgreSQL, SQL Server
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column; ``type`` in the terms of the schema's dialect, '' when the engine has none (SQLite)."""
+    """A column; ``type`` in the terms of the schema's dialect, '' when the engine has none (SQLite).
+
+    ``samples`` are a few of its values, most frequent first, where the project asks for them (`sqlora.sql.samples`).
+    """
 
     name: str
     type: str
     comment: str = ""
     nullable: bool = True
+    samples: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class ForeignKey:
-    """``columns`` of this table hold ``referenced_columns`` of ``table``."""
+    """``columns`` of this table hold ``referenced_columns`` of ``table``, which is in ``namespace`` ('': the default
+    one).
+    """
 
     columns: tuple[str, ...]
     table: str
     referenced_columns: tuple[str, ...]
+    namespace: str = ""
+
+    @property
+    def qualified_table(self) -> str:
+        """`namespace.table`, or `table` in the default namespace."""
+        return f"{self.namespace}.{self.table}" if self.namespace else self.table
 
 
 @dataclass(frozen=True)
@@ -56,7 +70,11 @@ class Table:
 
     def get(self, column: str) -> Column | None:
         """The column of that name, in any case; None if there is none."""
-        return next((found for found in self.columns if found.name.lower() == column.lower()), None)
+        return self._by_name.get(column.lower())
+
+    @cached_property
+    def _by_name(self) -> dict[str, Column]:
+        return {found.name.lower(): found for found in reversed(self.columns)}  # of two, the first
 
 
 @dataclass(frozen=True)
@@ -71,11 +89,11 @@ class Schema:
 
     @staticmethod
     def from_ddl(text: str, dialect: str = "duckdb") -> Schema:
-        """Read CREATE TABLE statements; other statements are skipped.
+        """Read the tables, views and keys of DDL or of a dump; statements that make none are skipped unread.
 
         Comments are read from `COMMENT ON`, from `COMMENT '…'` in a column, and from `-- …` at the end of a
-        column's line or before its table. Raises SchemaError with line and column when the text can't be
-        parsed.
+        column's line or before its table. A view is read where its query says what its columns are called. Raises
+        SchemaError with line and column when a table can't be parsed.
         """
         from sqlora.sql.ddl import read_ddl
 
@@ -91,7 +109,7 @@ class Schema:
 
     def to_ddl(self, dialect: Dialect | None = None) -> str:
         """CREATE TABLE statements with comments as `-- …`; `Schema.from_ddl` reads them back to the same
-        schema.
+        schema (but for sample values).
 
         With ``dialect``: in its quotes and with its names of types.
         """
@@ -101,36 +119,39 @@ class Schema:
 
     def to_prompt(self, style: Style = "compact", dialect: Dialect | None = None) -> str:
         """The schema as text for a model: 'compact' is one line a table, names only; 'ddl' has types and
-        comments.
+        comments. Sample values are in both.
 
         Comments are put on one line and cut at 160 characters: they come from a database, and what is long
         there may be written for a model to obey.
         """
-        from sqlora.sql.schema_text import render_compact, render_ddl
+        from sqlora.sql.schema_text import Rendering
 
-        if style == "compact":
-            return render_compact(self, dialect)
-        if style == "ddl":
-            return render_ddl(self, dialect, comment_length=160)
-        raise SchemaError(f"no schema style {style!r}", "choose 'compact' or 'ddl'")
+        rendering = Rendering(self, style, dialect)
+        return rendering.join(rendering.table(table) for table in self.tables)
 
     def get(self, name: str, namespace: str = "") -> Table | None:
         """The table of that name in any case, bare or qualified; None if there is none."""
         wanted = (f"{namespace}.{name}" if namespace else name).lower()
-        for table in self.tables:
-            if table.qualified_name.lower() == wanted:
-                return table
-        bare = [table for table in self.tables if table.name.lower() == wanted]
+        found = self._by_name.get(wanted)
         space, _, rest = wanted.partition(".")
-        if not bare and rest and space in DEFAULT_NAMESPACES:  # the default namespace, spelled out
+        if found is None and rest and space in DEFAULT_NAMESPACES:  # the default namespace, spelled out
             return self.get(rest)
-        return bare[0] if bare else None
+        return found
+
+    @cached_property
+    def _by_name(self) -> dict[str, Table]:
+        """Tables by bare and by qualified name in lower case; of equal ones the qualified one, else the first."""
+        found = {table.name.lower(): table for table in reversed(self.tables)}
+        return found | {table.qualified_name.lower(): table for table in reversed(self.tables)}
 
     def table(self, name: str) -> Table:
         """The table of that name; SchemaError if there is none."""
         found = self.get(name)
         if found is None:
-            raise SchemaError(f"no table {name!r} in the schema", "tables: " + ", ".join(self.names) or "none")
+            near = difflib.get_close_matches(name, self.names, 1, 0.6)
+            first = ", ".join(self.names[:MOST_NAMED]) + (", …" if len(self.names) > MOST_NAMED else "")
+            hint = f"did you mean {near[0]!r}?" if near else f"tables: {first or 'none'}"
+            raise SchemaError(f"no table {name!r} in the schema", hint)
         return found
 
     @property
@@ -150,21 +171,17 @@ class Schema:
             nested.setdefault(table.namespace or "main", {})[table.name] = found
         return nested
 
-    def prune(self, question: str, max_tables: int) -> Schema:
-        """At most ``max_tables`` tables: those that share words with the question, and those that join them.
-
-        The order of tables is kept. A schema that is small enough is returned as it is.
-        """
-        from sqlora.sql.prune import choose_tables
-
-        if max_tables < 1:
-            raise SchemaError(f"max_tables is {max_tables}", "take 1 or more")
-        if len(self.tables) <= max_tables:
-            return self
-        return replace(self, tables=choose_tables(self.tables, question, max_tables))
-
     @cached_property
     def hash(self) -> str:
         """12 hexadecimal digits over everything in it."""
-        text = json.dumps(asdict(self), sort_keys=True, ensure_ascii=False)
-        return hashlib.sha256(text.encode()).hexdigest()[:12]
+        content = asdict(self)
+        for table in content["tables"]:
+            # What a schema need not have is left out, so that one without it has the hash it had before there was it.
+            table["columns"] = [_without_empty(column, "samples") for column in table["columns"]]
+            table["foreign_keys"] = [_without_empty(key, "namespace") for key in table["foreign_keys"]]
+        text = json.dumps(content, sort_keys=True, ensure_ascii=False)
+        return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]
+
+
+def _without_empty(item: dict[str, Any], key: str) -> dict[str, Any]:
+    return item if item[key] else {name: value for name, value in item.items() if name != key}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sqlite3
 import subprocess
 import sys
@@ -274,21 +273,3 @@ def test_a_url_of_another_engine_needs_its_driver() -> None:
     assert "secret" not in str(caught.value)
     with pytest.raises(DatabaseError, match="no driver"):
         open_database("nosuchengine://localhost/shop")
-
-
-@pytest.mark.skipif(shutil.which("pg_ctl") is None, reason="no PostgreSQL server on this machine")
-def test_postgres(tmp_path: Path) -> None:
-    pytest.importorskip("psycopg", reason="no PostgreSQL driver")
-    data, port = tmp_path / "pg", 54329
-    subprocess.run(["initdb", "-D", data, "-U", "me", "-A", "trust"], check=True, capture_output=True)
-    options = f"-p {port} -k {tmp_path} -c listen_addresses=127.0.0.1"
-    subprocess.run(["pg_ctl", "-D", data, "-w", "-o", options, "start"], check=True, capture_output=True)
-    try:
-        with open_database(f"postgresql+psycopg://me@127.0.0.1:{port}/postgres") as opened:
-            assert opened.run("SELECT 1 AS a").rows == [(1,)]
-            with pytest.raises(QueryError, match="read-only"):
-                opened.run("CREATE TABLE x AS SELECT 1 AS a")
-            with pytest.raises(QueryLimitError):
-                opened.run("SELECT pg_sleep(60)", Limits(seconds=0.3))
-    finally:
-        subprocess.run(["pg_ctl", "-D", data, "-m", "immediate", "stop"], check=True, capture_output=True)
