@@ -37,6 +37,7 @@ from sqlora.settings import (
 )
 
 if TYPE_CHECKING:
+    from sqlora.prompting import SchemaPrompt
     from sqlora.sql.dialect import Dialect
     from sqlora.sql.execute import Database
     from sqlora.sql.schema import Schema
@@ -201,9 +202,25 @@ class Project:
         return open_database(self.database.url, self.folder)
 
     def schema(self) -> Schema:
-        """The schema of the project's database, read anew."""
+        """The schema of the project's database, read anew; see `read_schema`."""
         with self.open_database() as database:
-            return database.schema()
+            return self.read_schema(database)
+
+    def read_schema(self, database: Database) -> Schema:
+        """The database's schema, with sample values where ``[prepare] sample_values`` asks for them."""
+        from sqlora.sql.samples import with_samples
+
+        schema, most = database.schema(), self.prepare.sample_values
+        return with_samples(schema, database, most) if most else schema
+
+    def schema_prompt(self, schema: Schema | None = None, dialect: Dialect | None = None) -> SchemaPrompt:
+        """The system texts that questions about ``schema`` come with; by default those of the project's database."""
+        from sqlora.prompting import SchemaPrompt
+
+        section = self.prepare
+        dialect = dialect or self.dialect()
+        schema = self.schema() if schema is None else schema
+        return SchemaPrompt(dialect, schema, section.schema_style, section.schema_tokens)
 
 
 def load_project(

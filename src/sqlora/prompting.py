@@ -12,16 +12,69 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
 
 from sqlora.errors import DatasetError
+
+if TYPE_CHECKING:
+    from sqlora.sql.dialect import Dialect
+    from sqlora.sql.needed import Needed
+    from sqlora.sql.prune import Pruner
+    from sqlora.sql.schema import Schema, Style
 
 SCHEMA_VERSION = "bedrock-conversation-2024"
 
 
 def system_text(dialect_name: str, schema_text: str) -> str:
-    """The instructions of one dialect and schema; the same text for every question of a deployment."""
+    """The instructions of one dialect, and the text of a schema."""
     return f"You write {dialect_name} SQL for this database. Answer with one query.\n{schema_text.strip()}"
+
+
+@dataclass(frozen=True)
+class SchemaPrompt:
+    """The system texts of one dialect and schema: one for all questions, or where ``tokens`` are fewer than the schema
+    has (estimated), one for each with what that question needs.
+
+    Both the training records and the questions to a deployment get theirs here, so a model is asked as it was taught.
+    """
+
+    dialect: Dialect
+    schema: Schema
+    style: Style = "compact"
+    tokens: int | None = None
+
+    @property
+    def prunes(self) -> bool:
+        """Whether the schema is over the budget, so that questions have texts of their own."""
+        return self._pruner is not None and not self._pruner.fits
+
+    def shown(self, question: str = "", keep: Needed | None = None) -> Schema:
+        """What of the schema the question's text shows; what ``keep`` names is always in it."""
+        if self._pruner is None:
+            return self.schema
+        from sqlora.sql.needed import NOTHING
+
+        return self._pruner.prune(question, keep or NOTHING)
+
+    def system(self, question: str = "", keep: Needed | None = None) -> str:
+        """The system text of a question."""
+        return self._system(self.shown(question, keep)) if self.prunes else self._whole
+
+    @cached_property
+    def _whole(self) -> str:
+        return self._system(self.schema)
+
+    @cached_property
+    def _pruner(self) -> Pruner | None:
+        if self.tokens is None:
+            return None
+        from sqlora.sql.prune import Pruner
+
+        return Pruner(self.schema, self.tokens, self.style, self.dialect)
+
+    def _system(self, schema: Schema) -> str:
+        return system_text(self.dialect.name, schema.to_prompt(self.style, self.dialect))
 
 
 def record(system: str, question: str, sql: str | None = None) -> dict[str, Any]:
@@ -75,6 +128,11 @@ def read_turns(conversation: Mapping[str, Any]) -> tuple[str, list[Turn]]:
             f"not a {SCHEMA_VERSION} record: {str(conversation)[:120]!r} ({error!r})", "sqlora prepare"
         ) from None
     return system, turns
+
+
+def asked_in(conversation: Mapping[str, Any]) -> str:
+    """Everything that the user says in a record, for a follow-up is about what the question before it was about."""
+    return "\n".join(turn.text for turn in read_turns(conversation)[1] if turn.role == "user")
 
 
 def _turn(message: Mapping[str, Any]) -> Turn:
