@@ -30,7 +30,7 @@ NAMES: dict[str, tuple[str, ...]] = {
 ARITY = {"today": 0, "add_days": 2, "add_months": 2, "days_between": 2}
 
 # What a base says where the dialect has no function of its own. A base that is not listed gets DuckDB's, which
-# sqlglot translates where it can. SQLite keeps dates as text.
+# sqlglot translates, but for adding, which it translates from BigQuery's. SQLite keeps dates as text.
 BASES: dict[str, dict[str, str]] = {
     "duckdb": {
         "today": "CURRENT_DATE",
@@ -52,6 +52,8 @@ BASES: dict[str, dict[str, str]] = {
     },
 }
 
+ADDING = {"add_days": "DATE_ADD(a, INTERVAL b DAY)", "add_months": "DATE_ADD(a, INTERVAL b MONTH)"}
+
 
 class Functions:
     """Builds calls on dates; ``has(role)`` says which there are (fiscal ones only where the dialect has them)."""
@@ -59,6 +61,8 @@ class Functions:
     def __init__(self, dialect: Dialect, given: Mapping[str, str] | None = None, today: datetime.date | None = None):
         base = dialect.base if dialect.base in BASES else "duckdb"
         self._templates = {role: parse_one(text, dialect=base) for role, text in BASES[base].items()}
+        if dialect.base not in BASES:
+            self._templates |= {role: parse_one(text, dialect="bigquery") for role, text in ADDING.items()}
         if today is not None:
             self._templates["today"] = exp.cast(exp.Literal.string(today.isoformat()), "date")
         declared = dialect.spec.functions if dialect.spec else {}
@@ -93,10 +97,9 @@ class Functions:
         """Today moved by ``count`` days or months (``role`` add_days or add_months)."""
         return self.call(role, self.today(), integer(count))
 
-    def now(self, dialect: Dialect, database: Database) -> datetime.date:
+    def now(self, database: Database) -> datetime.date:
         """What `today` is in the database at this moment."""
-        text = dialect.to_base(dialect.generate(exp.select(self.today())))
-        value = database.run(text).rows[0][0]
+        value = database.run(exp.select(self.today()).sql(database.dialect_name)).rows[0][0]
         return value if isinstance(value, datetime.date) else datetime.date.fromisoformat(str(value)[:10])
 
 

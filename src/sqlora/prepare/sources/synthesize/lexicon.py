@@ -214,7 +214,7 @@ def build_lexicon(schema: Schema, database: Database, dialect: Dialect, glossary
     added = tuple(_added_edge(join.source, join.target) for join in glossary.joins)
     functions = Functions(dialect, glossary.functions, glossary.today)
     lexicon = Lexicon(schema, dialect, Graph(schema, added), functions, datetime.date.today(), glossary)
-    lexicon.today = glossary.today or functions.now(dialect, database)
+    lexicon.today = glossary.today or functions.now(database)
     profiles = profile_tables(schema, database)
     for table in schema.tables:
         if profiles[table.name]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from sqlglot import exp
 
 from sqlora.prepare.sources.synthesize.graph import Edge, Graph
+from sqlora.sql.schema import Schema
 from sqlora.sql.schema_text import PLAIN, RESERVED
 
 
@@ -51,9 +52,9 @@ class Select:
             return None
         scope = [self.root, *(edge.target for edge in joins)]
         plain = _Plain(graph, scope, joins, self.outer)
-        query = exp.select(*(plain(item) for item in self.show)).from_(_table(self.root))
+        query = exp.select(*(plain(item) for item in self.show)).from_(table_node(graph.schema, self.root))
         for edge in joins:
-            query = query.join(self._join(edge, plain), copy=False)
+            query = query.join(self._join(edge, plain, graph), copy=False)
         if self.distinct:
             query = query.distinct(copy=False)
         conditions = [plain(item) for item in self.where]
@@ -73,16 +74,19 @@ class Select:
         return query
 
     @staticmethod
-    def _join(edge: Edge, plain: _Plain) -> exp.Join:
+    def _join(edge: Edge, plain: _Plain, graph: Graph) -> exp.Join:
+        target = table_node(graph.schema, edge.target)
         if edge.using:
-            return exp.Join(this=_table(edge.target), using=[identifier(left) for left, _ in edge.columns])
+            return exp.Join(this=target, using=[identifier(left) for left, _ in edge.columns])
         pairs = [exp.EQ(this=column(edge.source, left), expression=column(edge.target, right))
                  for left, right in edge.columns]  # fmt: skip
-        return exp.Join(this=_table(edge.target), on=exp.and_(*(plain(pair) for pair in pairs)))
+        return exp.Join(this=target, on=exp.and_(*(plain(pair) for pair in pairs)))
 
 
-def _table(name: str) -> exp.Table:
-    return exp.Table(this=identifier(name))
+def table_node(schema: Schema, name: str) -> exp.Table:
+    """A table in FROM or JOIN, with its namespace where it is not in the default one."""
+    namespace = schema.table(name).namespace
+    return exp.Table(this=identifier(name), db=identifier(namespace) if namespace else None)
 
 
 def _tables(part: exp.Expr) -> list[str]:

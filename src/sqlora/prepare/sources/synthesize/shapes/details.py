@@ -8,7 +8,7 @@ from sqlora.prepare.sources.synthesize import words
 from sqlora.prepare.sources.synthesize.filters import named
 from sqlora.prepare.sources.synthesize.grammar import Draft, Grammar, conditions
 from sqlora.prepare.sources.synthesize.lexicon import ColumnWords, TableWords
-from sqlora.prepare.sources.synthesize.query import Select, column, identifier
+from sqlora.prepare.sources.synthesize.query import Select, column, identifier, table_node
 from sqlora.prepare.sources.synthesize.shapes.figures import by_phrase, population, tables_of
 
 
@@ -149,10 +149,10 @@ def with_none(g: Grammar) -> Draft | None:
     name = plain(g.lexicon.display(entity.name).expression)
     on = exp.and_(*(plain(part) for part in (link, *conditions(filters), *g.standing(fact.name, filters))))
     query = exp.select(name, exp.Count(this=exp.Column(this=identifier(counted)), big_int=True))
-    query = query.from_(exp.Table(this=identifier(entity.name))).group_by(name.copy())
+    query = query.from_(table_node(g.lexicon.schema, entity.name)).group_by(name.copy())
     for condition in g.standing(entity.name, ()):
         query = query.where(plain(condition))
-    query.append("joins", exp.Join(this=exp.Table(this=identifier(fact.name)), side="LEFT", on=on))
+    query.append("joins", exp.Join(this=table_node(g.lexicon.schema, fact.name), side="LEFT", on=on))
     each, noun = g.pick(*entity.nouns), g.noun_phrase(fact.name, filters)
     many = words.plural(each)
     question = g.pick(
