@@ -1,0 +1,185 @@
+"""Rows for a schema that comes without any, so that queries over it can be run and values asked for.
+
+They are made up from names and types, repeatably, and are nobody's data: `city` gets cities, `order_date` dates of the
+last three years, a foreign key one of its table's keys. What nothing is known of gets plain words or numbers.
+"""
+
+from __future__ import annotations
+
+import datetime
+import re
+from collections.abc import Callable, Mapping, Sequence
+from random import Random
+
+from sqlora.prepare.sources.invented.texts import (
+    ADJECTIVES,
+    CLASSES,
+    CODES,
+    FIRST_NAMES,
+    LAST_NAMES,
+    LEFT_EMPTY,
+    NOUNS,
+    PEOPLE,
+    PROSE,
+    TEXTS,
+)
+from sqlora.prepare.sources.synthesize.words import readable
+from sqlora.sql.schema import Column, ForeignKey, Schema, Table
+
+Value = str | int | float | bool | datetime.date | datetime.datetime | None
+Rows = list[dict[str, Value]]
+
+THINGS, FACTS = 60, 150  # rows of a table that refers to no other, and of one that does
+MISSING = 0.1  # share of NULLs in a column that may have them
+DAYS = 3 * 365  # that dates are spread over, up to `today`
+
+_WHOLE = re.compile(r"INT|SERIAL|LONG|^NUMBER$|^NUMERIC$")
+_EXACT = re.compile(r"(?:DEC|NUM)\w*\s*\(\s*(\d+)\s*(?:,\s*(\d+)\s*)?\)")
+_REAL = re.compile(r"DEC|NUM|REAL|FLOAT|DOUBLE|MONEY")
+_TEXT = re.compile(r"CHAR|TEXT|STRING|CLOB|ENUM|^$")
+
+# What a column whose name ends so holds: smallest, largest, digits behind the point. First match counts.
+RANGES: tuple[tuple[str, float, float, int], ...] = (
+    (r"year", 2015, 2026, 0),
+    (r"age", 18, 80, 0),
+    (r"rating|score|stars|grade|level|rank|priority", 1, 5, 0),
+    (r"percent|percentage|pct|rate|share|ratio|discount", 0, 100, 1),
+    (r"latitude|lat", -60, 70, 4),
+    (r"longitude|lon|lng", -170, 170, 4),
+    (r"price|cost|fee|amount|total|revenue|sales|balance|budget|value|tax|paid|margin|profit", 5, 2_000, 2),
+    (r"salary|wage|income", 20_000, 120_000, 0),
+    (r"quantity|qty|count|units|items|number|stock|seats|days|hours|minutes|no", 1, 60, 0),
+    (r"", 1, 500, 0),
+)
+
+
+def invent_rows(schema: Schema, today: datetime.date, seed: int = 0) -> dict[str, Rows]:
+    """Rows of each table, by its qualified name; equal arguments give equal rows."""
+    tables = {table.name.lower(): table for table in reversed(schema.tables)}
+    tables |= {table.qualified_name.lower(): table for table in schema.tables}
+    made: dict[str, Rows] = {}
+    for table in _parents_first(schema, tables):
+        random = Random(f"{seed}:{table.qualified_name}")
+        made[table.qualified_name] = _rows(table, made, tables, random, today)
+    return made
+
+
+def _parents_first(schema: Schema, tables: Mapping[str, Table]) -> list[Table]:
+    """Tables after those that they refer to, as far as that goes: not around a circle."""
+    ordered: dict[str, Table] = {}
+    seen: set[str] = set()
+    for start in schema.tables:
+        waiting = [start]
+        while waiting:  # a loop, since chains of keys may be longer than Python's stack
+            table = waiting[-1]
+            seen.add(table.qualified_name)
+            parents = [parent for key in table.foreign_keys if (parent := _parent(tables, key))]
+            unseen = [parent for parent in parents if parent.qualified_name not in seen]
+            if unseen:
+                waiting.append(unseen[0])
+            else:
+                ordered.setdefault(table.qualified_name, table)
+                waiting.pop()
+    return list(ordered.values())
+
+
+def _parent(tables: Mapping[str, Table], key: ForeignKey) -> Table | None:
+    return tables.get((f"{key.namespace}.{key.table}" if key.namespace else key.table).lower())
+
+
+def _rows(
+    table: Table, made: Mapping[str, Rows], tables: Mapping[str, Table], random: Random, today: datetime.date
+) -> Rows:
+    count = FACTS if table.foreign_keys else THINGS
+    columns = {column.name: _values(table, column, count, random, today) for column in table.columns}
+    for key in table.foreign_keys:
+        parent = _parent(tables, key)
+        others = made.get(parent.qualified_name) if parent else None
+        if not others or len(key.columns) != len(key.referenced_columns):
+            continue
+        may_miss = all((column := table.get(name)) and column.nullable for name in key.columns)
+        chosen = [None if may_miss and random.random() < MISSING else random.choice(others) for _ in range(count)]
+        for name, other in zip(key.columns, key.referenced_columns, strict=True):
+            if (column := table.get(name)) and parent and (target := parent.get(other)):
+                columns[column.name] = [row[target.name] if row else None for row in chosen]
+    return [{name: values[place] for name, values in columns.items()} for place in range(count)]
+
+
+def _values(table: Table, column: Column, count: int, random: Random, today: datetime.date) -> list[Value]:
+    draw = _drawn(table, column, random, today)
+    is_key = table.primary_key == (column.name,)
+    if draw is None:
+        return [None] * count
+    if is_key:
+        return [_key(column, place) for place in range(count)]
+    missing = MISSING if column.nullable else 0.0
+    return [None if random.random() < missing else draw() for _ in range(count)]
+
+
+def _key(column: Column, place: int) -> Value:
+    return f"K{place + 1:04d}" if _TEXT.search(column.type.upper()) and column.type else place + 1
+
+
+def _drawn(table: Table, column: Column, random: Random, today: datetime.date) -> Callable[[], Value] | None:
+    """What makes one value after the other; None for types that nobody asks about, as JSON."""
+    kind, name = column.type.upper(), readable(column.name)
+    if column.samples:
+        samples = column.samples
+        return lambda: _often_the_first(samples, random)
+    if kind.startswith("BOOL") or kind == "BIT":
+        return lambda: random.random() < 0.6
+    if kind.startswith(("DATE", "TIMESTAMP", "SMALLDATETIME")) or (not kind and re.search(r"\b(date|at|on)$", name)):
+        has_time = not kind.startswith("DATE") or kind.startswith("DATETIME")
+        return lambda: _moment(random, today, has_time and bool(kind))
+    if (exact := _EXACT.search(kind)) or _WHOLE.search(kind) or _REAL.search(kind):
+        digits = int(exact[2] or 0) if exact else (0 if _WHOLE.search(kind) else 2)
+        largest = 10.0 ** (int(exact[1]) - digits) - 1 if exact else (100.0 if "TINY" in kind else 1e9)
+        return lambda: _number(name, digits, largest, random)
+    if not kind and re.search(r"\b(id|number|count|quantity|amount|price|cost|year|age)$", name):
+        return lambda: _number(name, 0, 1e9, random)
+    if kind == "UUID":
+        return lambda: f"{random.getrandbits(128):032x}"
+    return _words(table, name, random) if _TEXT.search(kind) else None
+
+
+def _moment(random: Random, today: datetime.date, has_time: bool) -> Value:
+    day = today - datetime.timedelta(days=int(DAYS * random.random() ** 1.3))  # the later, the more
+    if not has_time:
+        return day
+    return datetime.datetime.combine(day, datetime.time(random.randrange(8, 20), random.randrange(60)))
+
+
+def _number(name: str, digits: int, largest: float, random: Random) -> Value:
+    low, high, own_digits = next(
+        (low, high, own) for ending, low, high, own in RANGES if re.search(rf"(?:^|\b)(?:{ending})s?$", name)
+    )
+    number = random.uniform(low, min(high, largest)) if low <= largest else random.uniform(0, largest)
+    places = min(digits, own_digits)
+    return round(number, places) if places else int(number)
+
+
+def _words(table: Table, name: str, random: Random) -> Callable[[], Value]:
+    about_people = any(word in PEOPLE for word in readable(table.name).removesuffix("s").split())
+    last = name.split()[-1] if name else ""
+    if last in TEXTS:
+        texts = TEXTS[last]
+        return lambda: _often_the_first(texts, random)
+    if name in ("first name", "given name"):
+        return lambda: random.choice(FIRST_NAMES)
+    if name in ("last name", "surname", "family name"):
+        return lambda: random.choice(LAST_NAMES)
+    if last == "name" and (about_people or any(word in PEOPLE for word in name.split())):
+        return lambda: f"{random.choice(FIRST_NAMES)} {random.choice(LAST_NAMES)}"
+    if last in ("name", "title", "label"):
+        return lambda: f"{random.choice(ADJECTIVES)} {random.choice(NOUNS)}"
+    if last in LEFT_EMPTY:
+        return lambda: None
+    if last in CODES:
+        return lambda: f"{random.choice('ABCDEFGH')}{random.randrange(100, 999)}"
+    if last in PROSE:
+        return lambda: f"{random.choice(ADJECTIVES)} {random.choice(NOUNS)}, {random.choice(ADJECTIVES).lower()} edge"
+    return lambda: _often_the_first(CLASSES, random)
+
+
+def _often_the_first(texts: Sequence[str], random: Random) -> str:
+    return texts[min(int(random.expovariate(2.5 / len(texts))), len(texts) - 1)]

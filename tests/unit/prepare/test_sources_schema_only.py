@@ -1,0 +1,124 @@
+"""schema-only: a schema file is enough to ask about; every query runs, and nothing in it comes from anybody's data."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from itertools import islice
+from pathlib import Path
+
+import pytest
+
+from sqlora.errors import ConfigError, SchemaError
+from sqlora.prepare.check import Checker
+from sqlora.prepare.examples import Candidate, Example
+from sqlora.prepare.sources.invented import in_types_of, invent_database
+from sqlora.prepare.sources.invented import rows as rows_module
+from sqlora.prepare.sources.invented.rows import FACTS, THINGS, invent_rows
+from sqlora.prepare.sources.schema_only import read_schema_file, read_schema_only
+from sqlora.project import Project, load_project
+from sqlora.settings import SourceSection
+from sqlora.sql.execute import open_database
+from sqlora.sql.schema import Column, ForeignKey, Schema, Table
+
+SNOWFLAKE = """
+CREATE TABLE sales.customers (id NUMBER(38,0) PRIMARY KEY, full_name VARCHAR, email VARCHAR, active BOOLEAN, extra VARIANT);
+CREATE TABLE sales.orders (id NUMBER(38,0) PRIMARY KEY, customer_id NUMBER NOT NULL REFERENCES sales.customers (id),
+    total NUMBER(10,2), status VARCHAR, ordered_on DATE NOT NULL);
+CREATE TABLE "line items" ("order" NUMBER REFERENCES sales.orders (id), "no 🏆" INTEGER, "it's" FLOAT, note TEXT);
+"""
+DAY = datetime.date(2026, 3, 4)
+
+
+def _project(folder: Path, dialect: str, shop: Path) -> Project:
+    named = f"{shop}/dialect.toml" if dialect == "house" else dialect
+    (folder / "sqlora.toml").write_text(f'[project]\ndialect = "{named}"\n')
+    return load_project(folder)
+
+
+@pytest.mark.parametrize("dialect", ["house", "sqlite", "postgres", "tsql"])
+def test_what_is_drawn_runs_in_every_dialect(tmp_path: Path, shop: Path, dialect: str) -> None:
+    (tmp_path / "schema.sql").write_text(SNOWFLAKE)
+    project = _project(tmp_path, dialect, shop)
+    source = SourceSection(kind="schema-only", path=tmp_path / "schema.sql", written_in="snowflake", split="train")
+    found = [each for each in islice(read_schema_only(source, project, "so"), 30) if isinstance(each, Candidate)]
+    first = found[0]
+    assert len(found) == 30
+    assert first.example.split == "train"
+    assert (first.needs_rows, first.run, first.written_in) == (False, True, None)
+    speaks = project.dialect()
+    schema = Schema.from_ddl(str(first.ddl), speaks.base)
+    assert [table.name for table in schema.tables] == ["customers", "orders", "line items"]
+    with open_database(str(first.database)) as database:
+        checker = Checker(speaks, schema, database)
+        checked = [checker.check(Candidate(each.example, normal=True)) for each in found]
+    assert [str(each) for each in checked if not isinstance(each, Example)] == []
+
+
+def test_the_projects_own_schema_is_taken_without_its_rows(tmp_path: Path, shop: Path, schema: Schema) -> None:
+    (tmp_path / "sqlora.toml").write_text(f'[project]\ndialect = "{shop}/dialect.toml"\n')
+    project = load_project(tmp_path)
+    [found] = islice(read_schema_only(SourceSection(kind="schema-only"), project, "so", schema), 1)
+    assert isinstance(found, Candidate)
+    assert (found.ddl, found.database) == (None, None)  # it is checked against the project's
+    with open_database(f"duckdb:///{next((tmp_path / '.sqlora' / 'invented').glob('*.duckdb'))}") as database:
+        assert "Leeds" not in database.values("customer", "city")
+    with pytest.raises(ConfigError, match="needs a schema"):
+        next(iter(read_schema_only(SourceSection(kind="schema-only"), project, "so")))
+
+
+def test_rows_fit_their_keys_and_types() -> None:
+    schema = in_types_of(Schema.from_ddl(SNOWFLAKE, "snowflake"), "duckdb")
+    rows = invent_rows(schema, DAY)
+    assert rows == invent_rows(schema, DAY)
+    assert rows != invent_rows(schema, DAY, seed=1)
+    customers, orders, lines = rows["sales.customers"], rows["sales.orders"], rows["line items"]
+    assert (len(customers), len(orders), len(lines)) == (THINGS, FACTS, FACTS)
+    assert {row["customer_id"] for row in orders} <= {row["id"] for row in customers}
+    assert {row["order"] for row in lines} - {row["id"] for row in orders} == {None}
+    assert {row["status"] for row in orders} == {"open", "closed", "pending", "cancelled", None}
+    assert all(row["ordered_on"] and DAY - datetime.timedelta(days=1100) < row["ordered_on"] <= DAY for row in orders)
+    assert all(row["email"] is None and row["extra"] is None for row in customers)
+    assert all(row["full_name"] is None or " " in str(row["full_name"]) for row in customers)
+
+
+def test_keys_that_go_around_in_a_circle_and_to_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    schema = Schema.from_ddl(
+        "CREATE TABLE a (id INT PRIMARY KEY, b_id INT REFERENCES b (id), parent INT REFERENCES a (id));"
+        "CREATE TABLE b (id INT PRIMARY KEY, a_id INT REFERENCES a (id), c_id INT REFERENCES c (id));"
+    )
+    rows = invent_rows(schema, DAY)
+    assert {row["b_id"] for row in rows["a"]} - {row["id"] for row in rows["b"]} <= {None}
+    monkeypatch.setattr(rows_module, "FACTS", 1)
+    keys = [(ForeignKey(("next",), f"t{number + 1}", ("id",)),) for number in range(1_500)]
+    columns = (Column("id", "INT"), Column("next", "INT"))
+    chain = Schema(tuple(Table(f"t{number}", columns, ("id",), key) for number, key in enumerate(keys)))
+    assert len(invent_rows(chain, DAY)) == 1_500
+
+
+def test_the_database_is_made_once_a_quarter(tmp_path: Path) -> None:
+    schema = Schema.from_ddl("CREATE TABLE t (x INT, y TEXT)")
+    first = invent_database(schema, tmp_path, "duckdb", DAY)
+    assert first.name.endswith("2026-01-01.duckdb")
+    before = first.stat().st_mtime_ns
+    assert invent_database(schema, tmp_path, "duckdb", DAY) == first
+    assert first.stat().st_mtime_ns == before
+    assert invent_database(schema, tmp_path, "duckdb", datetime.date(2026, 4, 1)) != first
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+def test_a_manifest_of_dbt(tmp_path: Path) -> None:
+    column = {"name": "store_id", "data_type": "integer", "description": ""}
+    node = {"resource_type": "model", "name": "stores", "schema": "main", "columns": {"store_id": column}, "config": {}}
+    manifest = {"metadata": {"adapter_type": "duckdb"}, "nodes": {"model.x.stores": node}, "sources": {}}
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    assert read_schema_file(tmp_path / "manifest.json", "duckdb").names == ("stores",)
+
+
+@pytest.mark.parametrize("content", [b"", b"SELECT 1", b"CREATE TABLE t (", b"\xff\xfe", b"\0" * 9, b"CREATE TABLE t (x INT" + b"(" * 9_999, None])
+def test_a_file_without_a_schema_is_named(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "schema.sql"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(SchemaError, match=r"schema\.sql"):
+        read_schema_file(path, "duckdb")
