@@ -3,8 +3,11 @@
 `parse` gives a tree in the base dialect's own terms, whatever the text was written in; everything else in
 sqlora (checks, execution, structure) sees only such trees. `generate` is the way back.
 
-    house text ─ Words.read ─▶ base tokens ─ base parser ─▶ tree with house calls ─ Templates.expand ─▶ tree
-    tree ─ Templates.fold ─▶ tree with house calls ─ base generator ─▶ base text ─ Words.write ─▶ house text
+    house text ─ Words.read ─▶ base tokens ─ house parser ─▶ tree with house calls ─ Forms.read ─▶ tree
+    tree ─ Forms.write ─▶ tree with house calls ─ house generator ─▶ base text ─ Words.write ─▶ house text
+
+The parser and generator are the base's with what the spec changes of the grammar (`sqlora.sql.grammar`); the forms are
+what it changes of the tree (`sqlora.sql.forms`): functions, macros, literals, booleans, ROWNUM, names.
 """
 
 from __future__ import annotations
@@ -27,9 +30,15 @@ from sqlglot.tokenizer_core import Token, TokenType
 
 from sqlora.errors import DialectError
 from sqlora.sql.contradictions import contradictions
-from sqlora.sql.spec import DialectSpec, refuse
-from sqlora.sql.template import MARK, CallError, Templates, template
-from sqlora.sql.types import Types, house_generator, house_parser
+from sqlora.sql.forms import Forms
+from sqlora.sql.grammar import house_generator, house_parser, house_settings
+from sqlora.sql.name_case import CaseError, NameCase
+from sqlora.sql.node_error import NodeError
+from sqlora.sql.shipped import shipped_dialects, shipped_spec
+from sqlora.sql.spec import DialectSpec
+from sqlora.sql.spec_file import refuse
+from sqlora.sql.template import MARK
+from sqlora.sql.types import Types
 from sqlora.sql.words import WordError, Words, needs_quotes
 
 
@@ -49,14 +58,19 @@ class Dialect:
         self.base = spec.base if spec else name
         self._base = sqlglot.Dialect.get_or_raise(_known(self.base))
         self._types = Types(spec.types if spec else {}, self._base)
-        self._parser: Callable[..., Parser] = house_parser(self._base, self._types)
+        self._house = house_settings(self._base, spec)
+        self._parser: Callable[..., Parser] = house_parser(self._base, self._types, spec)
         self._generator: Callable[..., Generator] = house_generator(self._base, self._types, spec)
         self._words: Words | None = None
-        self._templates: Templates | None = None
+        self._forms: Forms | None = None
+        self._case: NameCase | None = None
         if spec is not None:
             self._words = Words(spec, self._base)
-            self._templates = Templates(template(h, b, self._base) for h, b in spec.functions.items())
-            self._words.set_functions(self._templates.names, _aliased(self._templates.renamed(), self._base))
+            self._forms = Forms(spec, self._base, self._words.literals)
+            self._words.set_functions(self._forms.names, _aliased(self._forms.renamed(), self._base))
+            if spec.name_case:
+                base = type(self._base)
+                self._case = NameCase(spec.name_case, self._base, lambda name: needs_quotes(name, base))
 
     def __repr__(self) -> str:
         return f"Dialect({self.name!r}, base={self.base!r})"
@@ -80,15 +94,14 @@ class Dialect:
     def generate(self, tree: exp.Expr, pretty: bool = False) -> str:
         """A tree in the base's terms → text; `DialectError` where the house has no way to say it."""
         try:
-            if self._words is None or self._templates is None:
+            if self._words is None or self._forms is None:
                 return self._to_text(tree.copy(), pretty)
-            folded = self._templates.fold(self._quoted(tree.copy()))
-            return self._words.write(self._to_text(folded, pretty))
-        except WordError as error:
+            folded = self._forms.write(tree.copy())
+            return self._words.write(self._to_text(self._quoted(folded), pretty))
+        except (WordError, NodeError, CaseError) as error:
             text = _short(tree.sql(self._base))
-            raise DialectError(
-                f"In {self.name}, {error}: {text}", f"Say it another way, or add it to {self.name}'s [functions]."
-            ) from error
+            hint = getattr(error, "suggestion", None) or f"say it another way, or add it to {self.name}'s [functions]"
+            raise DialectError(f"In {self.name}, {error}: {text}", f"{hint[0].upper()}{hint[1:]}.") from error
         except RecursionError as error:
             raise _too_deep() from error
 
@@ -109,15 +122,13 @@ class Dialect:
     def _statements(self, sql: str) -> list[Any]:
         try:
             tokens = self._words.read(sql) if self._words else self._base.tokenize(sql)
-            parser = self._parser(dialect=self._base)
+            parser = self._parser(dialect=self._house)
             trees = [tree for tree in parser.parse(tokens, sql) if tree and not isinstance(tree, exp.Semicolon)]
             self._types.check(parser, trees)
-            if self._templates:
-                trees = [self._templates.expand(tree) for tree in trees]
-        except WordError as error:
+            if self._forms:
+                trees = [self._forms.read(tree) for tree in trees]
+        except (WordError, NodeError) as error:
             raise self._error(sql, error, error.offset, error.length, error.suggestion) from error
-        except CallError as error:
-            raise self._error(sql, error, error.offset, len(error.token)) from error
         except TokenError as error:
             raise self._unreadable(sql, error) from error
         except ParseError as error:
@@ -139,12 +150,16 @@ class Dialect:
         ]
 
     def _to_text(self, tree: exp.Expr, pretty: bool) -> str:
-        generator = self._generator(dialect=self._base, pretty=pretty, comments=False)
+        generator = self._generator(dialect=self._house, pretty=pretty, comments=False)
         return generator.generate(tree, copy=False)
 
     def _quoted(self, tree: exp.Expr) -> exp.Expr:
-        """Quote the names (in place) that are words of the house."""
+        """Give names (in place) the house's case, and quote those that are words of the house."""
         for name in tree.find_all(exp.Identifier):
+            if self._case and not str(name.this).startswith(MARK):
+                text, quoted = self._case.write(str(name.this), bool(name.args.get("quoted")))
+                name.set("this", text)
+                name.set("quoted", quoted)
             if not name.args.get("quoted") and self._words and self._words.taken(name.name, _before_paren(name)):
                 name.set("quoted", True)
         return tree
@@ -162,11 +177,22 @@ class Dialect:
                 name.set("this", written)  # WITH total(a) AS …: the name of a house function, but no call of it
             elif not quoted and self._words and written.upper() != text.upper():
                 raise self._reserved(sql, written, start)  # TAKE where a name was expected
+            elif self._case:
+                self._settle_case(name, sql, start, len(written))
             elif quoted:
                 if folds and not needs_quotes(text, base):
                     name.set("quoted", False)
             elif text.lower() in _ALWAYS_QUOTED and text.lower() in self._base.generator_class.RESERVED_KEYWORDS:
                 raise self._reserved(sql, text, start)
+
+    def _settle_case(self, name: exp.Identifier, sql: str, start: int, length: int) -> None:
+        try:
+            text, quoted = self._case.read(str(name.this), bool(name.args.get("quoted"))) if self._case else ("", False)
+        except CaseError as error:
+            suggestion = f"write {error.suggestion}" if error.suggestion else None
+            raise self._error(sql, error, start, length, suggestion) from error
+        name.set("this", text)
+        name.set("quoted", quoted)
 
     # ── errors ───────────────────────────────────────────────────────────────────────────────────────────
 
@@ -217,12 +243,16 @@ _ALWAYS_QUOTED = frozenset({"order", "group", "check", "primary", "foreign"})
 
 
 def load_dialect(name: str, folder: Path | None = None) -> Dialect:
-    """A dialect by sqlglot's name (``duckdb``), or by the path of a TOML spec (relative to ``folder``).
+    """A dialect by sqlglot's name (``duckdb``), by that of a spec that comes with sqlora (``tsql-like``), or by the
+    path of a TOML spec, relative to ``folder``.
 
     Raises `DialectError`: no such dialect or file, a spec that contradicts itself, or a compiled sqlglot, which
     ignores what a house dialect changes.
     """
     _refuse_compiled()
+    if name.lower() in shipped_dialects():
+        spec = shipped_spec(name.lower())
+        return Dialect(spec.name, spec)
     if not name.endswith(".toml"):
         return Dialect(_known(name))
     path = Path(folder or ".") / name
@@ -240,7 +270,7 @@ def _known(name: str) -> str:
     try:
         sqlglot.Dialect.get_or_raise(lower)
     except ValueError as error:
-        names = sorted(each.value for each in Dialects if each.value)
+        names = sorted([*(each.value for each in Dialects if each.value), *shipped_dialects()])
         close = difflib.get_close_matches(lower, names, n=1)
         raise DialectError(
             f"There is no SQL dialect {name!r}.",

@@ -2,58 +2,102 @@
 
     name = "larkql"
     base = "duckdb"                      # what executes: any sqlglot dialect
-    description = "…"
 
     [quoting]
     identifiers = ["[", "]"]
     strings = "\\""
 
-    [pagination]
-    limit = "TAKE"                       # style = "limit" (default): … ORDER BY x SKIP 10 TAKE 5
-    offset = "SKIP"                      # style = "top":             SELECT FIRST 5 …
-    offset_first = true                  # which of the two is written first (both orders are read)
-
     [keywords]                           # house word or phrase = base word or phrase
     VIA = "USING"
-
-    [operators]
-    "~=" = "<>"
 
     [functions]                          # house call = base expression; works both ways
     "TOTAL(x)" = "SUM(x)"
     "RATIO(a, b)" = "a / NULLIF(b, 0)"
-    "IFMISSING(a, b...)" = "COALESCE(a, b...)"      # `...`: one or more, last parameter only
 
-    [types]
-    NUMBER = "DECIMAL"
-
-What the house renames, the house no longer spells the base's way: a house dialect is not a superset.
+Every key, with an example that the tests run, is in docs/reference/dialect.md. What the house renames, the house
+no longer spells the base's way: a house dialect is not a superset.
 """
 
 from __future__ import annotations
 
-import json
-import re
-import tomllib
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-
-from sqlora.errors import DialectError
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Key = tuple[str, ...]
 
 
-class Pagination(BaseModel):
-    """The words for the first n rows and the rows to skip; ``None`` = as in the base."""
+class Section(BaseModel):
+    """A table of the file; its keys are all optional, and unknown ones are refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
-    style: Literal["limit", "top"] = "limit"
+
+class Pagination(Section):
+    """How the first n rows are asked for, and the rows to skip; ``None`` = the words of the base.
+
+    style: ``limit`` … LIMIT 5 OFFSET 10 · ``top`` SELECT TOP 5 … · ``fetch`` OFFSET 10 ROWS FETCH NEXT 5 ROWS ONLY ·
+    ``top-fetch`` TOP without an offset, FETCH with one · ``rownum`` WHERE ROWNUM <= 5 without, FETCH with one.
+    ``limit`` and ``offset`` are other words for LIMIT or TOP, and for OFFSET; ``offset_first`` which is written first.
+    """
+
+    style: Literal["limit", "top", "fetch", "top-fetch", "rownum"] = "limit"
     limit: str | None = None
     offset: str | None = None
     offset_first: bool = True
+
+
+class Literals(Section):
+    """How dates, times and intervals are written.
+
+    ``date``, ``timestamp``, ``time``: the house's text with strftime's codes in its string, such as
+    ``TO_DATE('%d.%m.%Y', 'DD.MM.YYYY')`` or ``#%Y-%m-%d#``. ``interval``: ``quoted`` INTERVAL '5' DAY · ``string``
+    INTERVAL '5 DAYS' · ``number`` INTERVAL 5 DAY · ``labelled`` 5 DAYS.
+    """
+
+    date: str | None = None
+    timestamp: str | None = None
+    time: str | None = None
+    interval: Literal["quoted", "string", "number", "labelled"] | None = None
+
+
+class Ordering(Section):
+    """Where NULLs are sorted when nothing is said, and whether NULLS FIRST and NULLS LAST may be said at all.
+
+    nulls: ``low`` first when ascending · ``high`` first when descending · ``last`` always · ``None`` as in the base.
+    """
+
+    nulls: Literal["low", "high", "last"] | None = None
+    explicit: bool = True
+
+
+class Casts(Section):
+    """``call`` CAST(x AS DATE) · ``colons`` x::DATE · ``convert`` CONVERT(DATE, x); only the one chosen is read."""
+
+    style: Literal["call", "colons", "convert"] | None = None
+
+
+class SetOperators(Section):
+    """The house's words for the set operators; ``None`` = as in the base."""
+
+    union: str | None = None
+    union_all: str | None = None
+    intersect: str | None = None
+    intersect_all: str | None = None
+    except_: str | None = Field(None, alias="except")
+    except_all: str | None = None
+
+
+class Booleans(Section):
+    """What TRUE and FALSE are written as where they are values, in a dialect that has no such words.
+
+    A condition is then no value and a value no condition: ``WHERE active`` is ``WHERE active = 1``, ``SELECT a > b`` a
+    CASE, and TRUE where a condition stands ``1 = 1``. Both or neither are given, as numbers or strings of the house.
+    """
+
+    true: str | None = None
+    false: str | None = None
 
 
 class DialectSpec(BaseModel):
@@ -64,146 +108,53 @@ class DialectSpec(BaseModel):
     name: str
     base: str = "duckdb"
     description: str = ""
+    syntax: Literal["select", "pipe"] = "select"
     identifier_quotes: tuple[str, str] = ('"', '"')
     string_quote: str = "'"
+    name_case: Literal["upper", "lower", "exact", "any"] | None = None
     pagination: Pagination = Pagination()
+    literals: Literals = Literals()
+    ordering: Ordering = Ordering()
+    casts: Casts = Casts()
+    set_operators: SetOperators = SetOperators()
+    booleans: Booleans = Booleans()
     keywords: dict[str, str] = Field(default_factory=dict)
     operators: dict[str, str] = Field(default_factory=dict)
     functions: dict[str, str] = Field(default_factory=dict)
+    macros: dict[str, str] = Field(default_factory=dict)
     types: dict[str, str] = Field(default_factory=dict)
+    forbidden: dict[str, str] = Field(default_factory=dict)
 
     @model_validator(mode="before")
     @classmethod
     def _unfold_quoting(cls, data: Any) -> Any:
-        """``[quoting]`` of the file is two fields of the object."""
+        """``[quoting]`` of the file is three fields of the object."""
         if not isinstance(data, dict) or not isinstance(data.get("quoting"), dict):
             return data
         rest = {key: value for key, value in data.items() if key != "quoting"}
         for key, value in data["quoting"].items():
-            rest[_QUOTING.get(key, f"quoting.{key}")] = value
+            rest[QUOTING.get(key, f"quoting.{key}")] = value
         return rest
 
     @classmethod
     def from_toml(cls, path: Path) -> DialectSpec:
         """Read a spec from a file; `DialectError` lists every problem with its key and line."""
-        try:
-            text = path.read_text(encoding="utf-8")
-        except OSError as error:
-            reason = error.strerror or str(error)
-            raise DialectError(
-                f"The dialect file {path} cannot be read: {reason}.",
-                "Set [project] dialect in sqlora.toml to a .toml file, or to a dialect such as duckdb.",
-            ) from error
-        except UnicodeDecodeError as error:
-            raise DialectError(f"The dialect file {path} is not UTF-8 text.", "Save it as UTF-8.") from error
-        return cls.from_text(text, str(path))
+        from sqlora.sql.spec_file import read_spec
+
+        return read_spec(path)
 
     @classmethod
     def from_text(cls, text: str, origin: str = "dialect.toml") -> DialectSpec:
         """Read a spec from TOML text; ``origin`` is what error messages call it."""
-        from sqlora.sql.contradictions import contradictions
+        from sqlora.sql.spec_file import parse_spec
 
-        try:
-            data = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
-            found = re.search(r"line (\d+), column (\d+)", str(error))
-            line, column = (int(found[1]), int(found[2])) if found else (0, 0)
-            raise DialectError(
-                f"{origin} is not TOML: {error}.",
-                f"Correct line {line} of {origin}." if line else f"Correct {origin}.",
-                line=line,
-                column=column,
-            ) from error
-        try:
-            spec = cls.model_validate(data)
-        except ValidationError as error:
-            raise _refusal(origin, text, [(_key(e["loc"]), _reason(e)) for e in error.errors()]) from error
-        if problems := contradictions(spec):
-            raise _refusal(origin, text, problems)
-        return spec
+        return parse_spec(text, origin)
 
     def to_toml(self) -> str:
         """The spec as TOML text that `from_text` reads back to an equal spec."""
-        lines = [f"{key} = {_string(getattr(self, key))}" for key in ("name", "base", "description")]
-        opening, closing = map(_string, self.identifier_quotes)
-        lines += ["", "[quoting]", f"identifiers = [{opening}, {closing}]"]
-        lines += [f"strings = {_string(self.string_quote)}", "", "[pagination]"]
-        for key, value in self.pagination.model_dump(exclude_none=True).items():
-            lines.append(f"{key} = {json.dumps(value) if isinstance(value, bool) else _string(value)}")
-        for section in ("keywords", "operators", "functions", "types"):
-            lines += ["", f"[{section}]"]
-            lines += [f"{_bare(key)} = {_string(value)}" for key, value in getattr(self, section).items()]
-        return "\n".join(lines) + "\n"
+        from sqlora.sql.spec_file import spec_text
+
+        return spec_text(self)
 
 
-_QUOTING = {"identifiers": "identifier_quotes", "strings": "string_quote"}
-_QUOTING_KEYS: dict[str, Key] = {field: ("quoting", key) for key, field in _QUOTING.items()}
-
-
-def refuse(spec: DialectSpec, problems: list[tuple[Key, str]]) -> DialectError:
-    """The error for a spec made in code, where there are keys but no lines."""
-    return _refusal(f"the dialect {spec.name!r}", "", problems)
-
-
-def _refusal(origin: str, text: str, problems: list[tuple[Key, str]]) -> DialectError:
-    """One error that lists every problem, in the order of the file's lines."""
-    placed = sorted(((_line(text, key), key, reason) for key, reason in problems), key=lambda p: p[0])
-    listed = "\n".join(
-        f"  {f'line {line}, ' if line else ''}{'.'.join(map(_bare, key)) or 'the file'}: {reason}"
-        for line, key, reason in placed
-    )
-    count = f"{len(placed)} problems" if len(placed) > 1 else "a problem"
-    line, key, _ = placed[0]
-    return DialectError(
-        f"{origin} has {count}:\n{listed}",
-        "Correct the keys above, then run the command again.",
-        line=line,
-        column=1 if line else 0,
-        token=".".join(key),
-    )
-
-
-def _key(location: tuple[int | str, ...]) -> Key:
-    """Where in the file a field of the object is written."""
-    parts = [str(part) for part in location if not isinstance(part, int)]
-    if parts and parts[0] in _QUOTING_KEYS:
-        return _QUOTING_KEYS[parts[0]]
-    return tuple(parts[0].split(".", 1) + parts[1:]) if parts else ()
-
-
-def _reason(error: Any) -> str:
-    value = f" (got {error['input']!r})" if error["type"] != "missing" else ""
-    message = {"missing": "is required", "extra_forbidden": "no such key"}.get(error["type"], error["msg"])
-    return f"{message}{value}"
-
-
-def _line(text: str, key: Key) -> int:
-    """The 1-based line on which ``key`` is written, its section's if the key is absent, 0 if neither is."""
-    section: Key = ()
-    best = 0
-    for number, line in enumerate(text.splitlines(), start=1):
-        if header := re.match(r"\s*\[([^\[\]]+)\]", line):
-            section = tuple(part.strip().strip("\"'") for part in header[1].split("."))
-            if section == key[:-1] or section == key:
-                best = number
-        elif (entry := _entry(line)) is not None and (*section, entry) == key:
-            return number
-    return best
-
-
-def _entry(line: str) -> str | None:
-    """The key of a TOML line ``key = …``, unquoted."""
-    found = re.match(r"""\s*(?:"((?:[^"\\]|\\.)*)"|'([^']*)'|([A-Za-z0-9_-]+))\s*=""", line)
-    if not found:
-        return None
-    quoted, literal, bare = found.groups()
-    return json.loads(f'"{quoted}"') if quoted is not None else (literal if literal is not None else bare)
-
-
-def _bare(key: str) -> str:
-    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else _string(key)
-
-
-def _string(text: str) -> str:
-    """A TOML basic string; its escapes are JSON's, plus DEL, which JSON lets through."""
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+QUOTING = {"identifiers": "identifier_quotes", "strings": "string_quote", "case": "name_case"}

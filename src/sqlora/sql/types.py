@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import sqlglot
 from sqlglot import exp
-from sqlglot.generator import Generator
 from sqlglot.parser import Parser
 from sqlglot.tokenizer_core import Token, TokenType
 
-from sqlora.sql.spec import DialectSpec, Pagination
 from sqlora.sql.words import WordError
 
 
@@ -62,12 +60,13 @@ class Types:
                 raise WordError(f"the type {token.text.upper()} is written {house}", token, f"write {house}")
 
 
-class _HouseTypes(Parser):
+class TypeParser(Parser):
     """Reads house type names and notes which types were spelled the base's way; quiet about commands."""
 
     house_types: Types
 
     def reset(self) -> None:
+        """Forget the text before, and its types."""
         super().reset()
         self.base_types: list[tuple[exp.DataType, Token]] = []
 
@@ -101,46 +100,3 @@ class _HouseTypes(Parser):
 
     def _warn_unsupported(self) -> None:
         """A statement that sqlglot does not know becomes a Command, which the caller sees."""
-
-
-def house_parser(base: sqlglot.Dialect, types: Types) -> type[Parser]:
-    """The base's parser with house type names."""
-    return type("HouseParser", (_HouseTypes, base.parser_class), {"house_types": types})
-
-
-def house_generator(base: sqlglot.Dialect, types: Types, spec: DialectSpec | None) -> type[Generator]:
-    """The base's generator with house type names, the house's order of pagination, and IS NOT for NOT … IS."""
-    parent = base.generator_class
-    members: dict[str, Any] = {}
-    if exp.Not not in parent.TRANSFORMS:
-        members["not_sql"] = _not_sql(parent)
-    if types:
-        write = parent.TRANSFORMS.get(exp.DataType) or parent.datatype_sql
-        members["TRANSFORMS"] = {
-            **parent.TRANSFORMS,
-            exp.DataType: lambda self, kind: types.name(kind, write(self, kind)),
-        }
-    page = spec.pagination if spec else Pagination()
-    if page.style == "top" and page.limit:
-        members["LIMIT_IS_TOP"] = True
-    elif page.offset and page.offset_first:
-        members["offset_limit_modifiers"] = _offset_first
-    return type("HouseGenerator", (parent,), members)
-
-
-def _not_sql(parent: type[Generator]) -> Callable[[Generator, exp.Not], str]:
-    def not_sql(self: Generator, expression: exp.Not) -> str:
-        """``x IS NOT NULL``, as people write it, for sqlglot's ``NOT x IS NULL``."""
-        word = {exp.Is: "IS", exp.In: "IN", exp.Between: "BETWEEN"}.get(type(expression.this))
-        if word:
-            text, operand = self.sql(expression, "this"), self.sql(expression.this, "this")
-            if text.startswith(f"{operand} {word} "):
-                negated = "IS NOT" if word == "IS" else f"NOT {word}"
-                return f"{operand} {negated}{text[len(operand) + 1 + len(word) :]}"
-        return parent.not_sql(self, expression)
-
-    return not_sql
-
-
-def _offset_first(self: Generator, expression: exp.Expr, fetch: bool, limit: exp.Expr) -> list[str]:
-    return [self.sql(expression, "offset"), self.sql(limit)]

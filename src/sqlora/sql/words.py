@@ -16,6 +16,11 @@ from sqlglot.generators.duckdb import DuckDBGenerator
 from sqlglot.tokenizer_core import Token, TokenType
 from sqlglot.tokens import Tokenizer
 
+from sqlora.sql import forbidden, pagination
+from sqlora.sql.casts import foreign_cast
+from sqlora.sql.intervals import labelled
+from sqlora.sql.literals import LiteralError, Literals, delimiters
+from sqlora.sql.set_operators import set_operators
 from sqlora.sql.spec import DialectSpec
 from sqlora.sql.template import MARK
 
@@ -96,15 +101,20 @@ class Words:
         self._base = base
         self._renamed = spec.string_quote != base.QUOTE_START
         self._tokenizer = house_tokenizer(spec, base)
-        pairs = [*spec.keywords.items(), *spec.operators.items(), *pagination(spec)]
+        self._literals = Literals(spec, base, self.tokens)
+        pairs = [*spec.keywords.items(), *spec.operators.items(), *pagination.words(spec), *set_operators(spec, base)]
         house = [_Phrase(_words(h), b, tuple(base_tokens(b, base))) for h, b in pairs]
-        self._to_base = _Phrases(house)
+        self._macros = {f"{MARK}M{number}{MARK}": text for number, text in enumerate(spec.macros)}
+        macros = [_Phrase(self._macro_words(text), mark, _macro_call(mark)) for mark, text in self._macros.items()]
+        self._to_base = _Phrases([*house, *macros])
         words = {phrase.words for phrase in house}
         unhoused = [_Phrase(_words(b), h) for h, b in pairs if _words(b) not in words]
         self._to_house = _Phrases(_Phrase(_words(b), h) for h, b in pairs)
-        if spec.pagination.style == "top" and spec.pagination.limit:
-            unhoused.append(_Phrase(("LIMIT",), f"SELECT {spec.pagination.limit} n"))
+        if instead := pagination.instead_of_limit(spec.pagination):
+            unhoused.append(_Phrase(("LIMIT",), instead))
         self._banned = _Phrases(unhoused)
+        unknown = [*forbidden.words(spec.forbidden), *_absent(spec)]
+        self._forbidden = _Phrases(_Phrase(_words(h), hint) for h, hint in unknown)
         # Another spelling of a renamed operator is as foreign: != where <> is ~=.
         self._banned_types = {
             tokens[0].token_type: h
@@ -118,6 +128,14 @@ class Words:
         """House function names (upper case → as written), and base functions the house calls otherwise."""
         self._functions = names
         self._foreign_functions = renamed
+
+    @property
+    def literals(self) -> Literals:
+        """The date and time literals."""
+        return self._literals
+
+    def _macro_words(self, text: str) -> tuple[str, ...]:
+        return tuple(token.text.upper() for token in self.tokens(text))
 
     def taken(self, name: str, called: bool = False) -> bool:
         """Whether the house or what it renames has a word of this name; ``called``: before a parenthesis."""
@@ -138,6 +156,10 @@ class Words:
         index = 0
         while index < len(tokens):
             token = tokens[index]
+            if literal := self._literal(tokens, index, sql):
+                call, index = literal
+                read.extend(call)
+                continue
             if token.token_type in _QUOTED:
                 if not self._is_command_text(tokens, index):
                     self._check_quotes(token, sql)
@@ -153,6 +175,18 @@ class Words:
             read.append(token)
             index += 1
         return read
+
+    def _literal(self, tokens: list[Token], index: int, sql: str) -> tuple[list[Token], int] | None:
+        """The base's tokens for the date, time or interval that begins at ``index``, and the index after it."""
+        try:
+            found = self._literals.match(tokens, index, sql) if self._literals else None
+        except LiteralError as error:
+            message, token = error.args
+            raise WordError(str(message), token) from error
+        if found is None and self._spec.literals.interval == "labelled":
+            interval = labelled(tokens, index)
+            return (interval, index + 2) if interval else None
+        return found
 
     def _is_command_text(self, tokens: list[Token], index: int) -> bool:
         """What follows EXPLAIN and the like is one string to sqlglot, without quotes."""
@@ -175,9 +209,17 @@ class Words:
         token = tokens[index]
         if token.token_type is TokenType.UNKNOWN or token.text.startswith(MARK):
             raise WordError(f"{token.text} has no meaning", token)
-        house = None
+        if allowed := self._forbidden.match(tokens, index):
+            words = " ".join(allowed[0].words)
+            raise WordError(f"{words} is not allowed", token, allowed[0].text or None)
+        house = foreign_cast(self._spec.casts.style, tokens, index)
+        following = tokens[index + 1].token_type if index + 1 < len(tokens) else None
         if found := self._banned.match(tokens, index):
             house = found[0].text
+        elif self._spec.literals.interval == "labelled" and token.token_type is TokenType.INTERVAL:
+            house = "5 DAYS" if following in (TokenType.STRING, TokenType.NUMBER) else None
+        elif following is TokenType.STRING and self._literals:
+            house = self._literals.expected(token.text) or house
         elif token.token_type in self._banned_types and not token.text[:1].isalpha():
             house = self._banned_types[token.token_type]
         if house:
@@ -214,7 +256,7 @@ class Words:
         if token.token_type in _QUOTED:
             return self._quoted(token, text), index + 1
         if token.text.startswith(MARK):
-            return self._functions[token.text[len(MARK) :].upper()], index + 1
+            return self._call(tokens, index)
         if index and tokens[index - 1].token_type is TokenType.DOT:
             return None, index + 1
         if found := self._to_house.match(tokens, index):
@@ -225,6 +267,15 @@ class Words:
         if taken or self._to_base.match(tokens, index):
             raise WordError(f"there is no way to write {name}{'(…)' if called else ''}", None)
         return None, index + 1
+
+    def _call(self, tokens: list[Token], index: int) -> tuple[str, int]:
+        """The house's text for a marked name, or for the whole call that is a macro or a literal."""
+        name = tokens[index].text
+        if name in self._macros:
+            return self._macros[name], index + 3
+        if name.endswith(MARK):
+            return self._literals.text(name, tokens[index + 2].text) or "", index + 4
+        return self._functions[name[len(MARK) :].upper()], index + 1
 
     def _quoted(self, token: Token, text: str) -> str | None:
         if token.token_type is TokenType.IDENTIFIER:
@@ -240,15 +291,6 @@ class Words:
         return f"{quote}{content.replace(quote, quote * 2)}{quote}"
 
 
-def pagination(spec: DialectSpec) -> Iterator[tuple[str, str]]:
-    """The pagination words as house → base pairs."""
-    page = spec.pagination
-    if page.limit:
-        yield page.limit, "TOP" if page.style == "top" else "LIMIT"
-    if page.offset:
-        yield page.offset, "OFFSET"
-
-
 def house_tokenizer(spec: DialectSpec, base: sqlglot.Dialect) -> type[Tokenizer]:
     """The base's tokenizer with the house's quotes and operators.
 
@@ -258,14 +300,15 @@ def house_tokenizer(spec: DialectSpec, base: sqlglot.Dialect) -> type[Tokenizer]
     parent = base.tokenizer_class
     opening, closing = spec.identifier_quotes
     quote = spec.string_quote
-    taken = {opening, quote}
-    quotes = [quote, *(q for q in parent.QUOTES if _start(q) not in taken)]
+    own_literals = delimiters(spec)
+    taken = {opening, quote, *own_literals}
+    quotes = [quote, *own_literals, *(q for q in parent.QUOTES if _start(q) not in taken)]
     identifiers = [(opening, closing), *(i for i in parent.IDENTIFIERS if _start(i) not in taken)]
     own = {_start(q) for q in parent.QUOTES}
     operators = {op.upper(): TokenType.VAR for op in spec.operators if not op[0].isalpha()}
     multiple = {op: kind for op, kind in operators.items() if len(op) > 1}
     single = {op: kind for op, kind in operators.items() if len(op) == 1}
-    breaks = {char: TokenType.UNKNOWN for text in (*operators, opening, closing, quote) for char in text}
+    breaks = {char: TokenType.UNKNOWN for text in (*operators, *own_literals, opening, closing, quote) for char in text}
     return type(
         "HouseTokenizer",
         (parent,),
@@ -308,6 +351,20 @@ def needs_quotes(name: str, base: type[sqlglot.Dialect]) -> bool:
 def parent_kind(name: str, base: type[sqlglot.Dialect]) -> TokenType:
     """What kind of token the base's tokenizer makes of one word."""
     return base.tokenizer_class.KEYWORDS.get(name.upper(), TokenType.VAR)
+
+
+def _absent(spec: DialectSpec) -> Iterator[tuple[str, str]]:
+    """Words that the dialect has none for, and what to write instead."""
+    if not spec.ordering.explicit:
+        yield from (("NULLS FIRST", "sort by CASE … END before it"), ("NULLS LAST", "sort by CASE … END before it"))
+    if spec.booleans.true:
+        true, false = spec.booleans.true, spec.booleans.false
+        yield from (("TRUE", f"write {true} = {true}, or {true} as a value"),)
+        yield from (("FALSE", f"write {true} = {false}, or {false} as a value"),)
+
+
+def _macro_call(mark: str) -> tuple[Token, ...]:
+    return (Token(TokenType.VAR, mark), Token(TokenType.L_PAREN, "("), Token(TokenType.R_PAREN, ")"))
 
 
 def _words(phrase: str) -> tuple[str, ...]:

@@ -142,7 +142,7 @@ def test_everything_wrong_is_said_at_once() -> None:
         ('name = "x"\n[quoting]\nstrings = "\'"\nidentifiers = ["\'", "\'"]', 3, "quotes both strings and identifiers"),
         ('name = "x"\n[quoting]\nidentifiers = ["[["]', 3, "quoting.identifiers"),
         ('name = "x"\n[quoting]\nsymbol = "a"', 3, "quoting.symbol: no such key"),
-        ('name = "x"\n[pagination]\nstyle = "fetch"', 3, "pagination.style"),
+        ('name = "x"\n[pagination]\nstyle = "first"', 3, "pagination.style"),
         ('name = "x"\n[keyword]\nVIA = "USING"', 2, "keyword: no such key"),
         ('name = "x"\n[keywords]\nVIA = 5', 3, "keywords.VIA"),
         ('name = "x"\n[keywords]\nSELECT = "USING"', 3, "already has a meaning in duckdb"),

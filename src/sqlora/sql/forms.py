@@ -1,0 +1,69 @@
+"""What a house dialect changes of the tree, in both directions: one list of steps, and the same one backwards."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import sqlglot
+from sqlglot import exp
+
+from sqlora.sql.calls import Templates
+from sqlora.sql.conditions import Conditions
+from sqlora.sql.forbidden import Forbidden
+from sqlora.sql.literals import Literals
+from sqlora.sql.ordering import Ordering
+from sqlora.sql.pagination import read_rownum, write_rownum, write_top
+from sqlora.sql.spec import DialectSpec
+from sqlora.sql.template import macro, template
+
+
+class Forms:
+    """The functions, macros, literals, booleans and forbidden constructs of one house dialect."""
+
+    def __init__(self, spec: DialectSpec, base: sqlglot.Dialect, literals: Literals) -> None:
+        compiled = [template(h, b, base) for h, b in spec.functions.items()]
+        compiled += [macro(h, b, base, number) for number, (h, b) in enumerate(spec.macros.items())]
+        self._templates = Templates(compiled)
+        self._literals = literals
+        self._conditions = Conditions(spec.booleans, base) if spec.booleans.true else None
+        self._forbidden = Forbidden(spec.forbidden, base)
+        nulls = {"nulls_are_small": "low", "nulls_are_large": "high"}.get(base.NULL_ORDERING, "last")
+        self._ordering = None if spec.ordering.explicit else Ordering(spec.ordering.nulls or nulls)
+        self._page = spec.pagination.style
+
+    @property
+    def names(self) -> Mapping[str, str]:
+        """The functions: upper-case name → the name as the spec writes it."""
+        return self._templates.names
+
+    def renamed(self) -> dict[str, str]:
+        """Base functions that the house calls otherwise → the house's way to write them."""
+        return self._templates.renamed()
+
+    def read(self, tree: exp.Expr) -> exp.Expr:
+        """The tree of house text (changed in place) → the base's; NodeError for what the house does not have."""
+        if self._page == "rownum":
+            tree = read_rownum(tree)
+        if self._conditions:
+            tree = self._conditions.read(tree)
+        if self._forbidden:
+            self._forbidden.check(tree)
+        if self._literals:
+            tree = self._literals.expand(tree)
+        tree = self._templates.expand(tree)
+        return self._ordering.read(tree) if self._ordering else tree
+
+    def write(self, tree: exp.Expr) -> exp.Expr:
+        """The base's tree (changed in place) → that of house text; NodeError for what the house cannot say."""
+        if self._ordering:
+            tree = self._ordering.write(tree)
+        tree = self._templates.fold(tree)
+        if self._literals:
+            tree = self._literals.fold(tree)
+        if self._forbidden:
+            self._forbidden.check(tree)
+        if self._conditions:
+            tree = self._conditions.write(tree)
+        if self._page in ("top", "top-fetch"):
+            return write_top(tree, fetch=self._page == "top-fetch")
+        return write_rownum(tree) if self._page == "rownum" else tree
