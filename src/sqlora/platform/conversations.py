@@ -17,6 +17,7 @@ from sqlora.errors import DatasetError
 FORBIDDEN = ("System:", "User:", "Bot:", "Assistant:", "Thought:", "<image>", "<video>", "[EOS]", "<unk>")
 _FORBIDDEN = re.compile("|".join(re.escape(word) for word in FORBIDDEN), re.IGNORECASE)
 ROLES = ("user", "assistant")
+FEWEST, MOST = 8, 20_000  # training records; training and validation records together
 
 
 def read_conversation(line: bytes, where: str) -> dict[str, Any]:

@@ -16,12 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from sqlora.errors import ConfigError, DatasetError, NotFoundError
-from sqlora.platform.conversations import read_conversation, system_of, texts
+from sqlora.platform.conversations import FEWEST, MOST, read_conversation, system_of, texts
 from sqlora.platform.names import now
 from sqlora.platform.objects import Objects
 from sqlora.prepare.dataset import CARD, SIDECAR
 
-FEWEST, MOST = 8, 20_000  # training records; training and validation records together
 LARGEST = 2 * 2**30  # bytes of records; 20,000 of 32k tokens each would be about this
 EXTENSION = ".jsonl"
 FOLDER = "input"

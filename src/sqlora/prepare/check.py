@@ -1,47 +1,46 @@
 """Nothing unchecked is taught: an example parses, names only what its schema has, and runs.
 
 `Checker.check` gives the example back with its SQL in the dialect's normal form and its template filled in, or a
-`Rejection` whose reason is one of `REASONS`.
+`Rejection` whose reason is one of `sqlora.prepare.reasons`. What comes out depends on the candidate alone, so several
+processes give what one would.
+
+    texts        lengths, forbidden words, secrets, the answer in the question      sqlora.prepare.texts
+    context      its schema and database, or the project's                          sqlora.prepare.contexts
+    rewriting    from the dialect it is written in into the project's               sqlora.prepare.rewrite
+    names        tables, columns, functions, ambiguity                              sqlora.sql.check
+    running      within limits; the rewritten query gives the original's rows
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any, cast
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, cast
 
+from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
-from sqlora.errors import DialectError, QueryError, QueryLimitError
+from sqlora.errors import BusyError, DialectError, QueryError, QueryLimitError, SqloraError
+from sqlora.prepare.contexts import Context, Contexts, Recent
 from sqlora.prepare.examples import Candidate, Example, Rejection
+from sqlora.prepare.reasons import reject
+from sqlora.prepare.rewrite import read_foreign
+from sqlora.prepare.texts import Rules, fault, holds_answer, text_fault, tokens
 from sqlora.sql.check import check
+from sqlora.sql.compare import compare, is_ordered
+from sqlora.sql.constructs import constructs, uses
 from sqlora.sql.dialect import Dialect
 from sqlora.sql.execute import Database, Limits, ResultSet
-from sqlora.sql.schema import Schema
+from sqlora.sql.needed import NOTHING, Needed, needed_by, recall
+from sqlora.sql.schema import Schema, Style
 from sqlora.sql.structure import structure
-
-REASONS = (
-    "question too long", "sql too long", "forbidden text",                  # what Bedrock would refuse
-    "syntax", "statement", "table", "column", "ambiguous", "function",      # what sqlora.sql.check finds
-    "refused", "limit", "no rows",                                          # what running it shows
-    "duplicate", "contradiction", "many wordings", "in test",               # what the other examples show
-)  # fmt: skip
-
-# A model that has to be asked in more than this, or answers in more, is not asked for a query. Characters.
-QUESTION_LIMIT = 2_000
-SQL_LIMIT = 4_000
 
 # Enough rows to see whether there are any: fetching 10,000 of each breakdown takes longer than finding them.
 PROBE = Limits(rows=200)
-
-# Bedrock fails a customization job whose text has one of these, in upper or lower case ("Preparing data for
-# fine-tuning understanding models"; the last two are from AWS's nova_ft_dataset_validator.py).
-FORBIDDEN = ("system:", "user:", "bot:", "assistant:", "<image>", "<video>", "[eos]", "thought:", "<unk>")
-
-
-def forbidden_in(text: str) -> str | None:
-    """The first text in ``text`` that Bedrock refuses in training data, else None."""
-    lowered = text.lower()
-    return next((word for word in FORBIDDEN if word in lowered), None)
+PROOF_ROWS = 10_000  # two results are compared whole
+KNOWN, SYSTEMS = 4_096, 64  # verdicts and system texts remembered
+ANYTHING = Rules()
 
 
 class _ReadOnce:
@@ -67,6 +66,17 @@ class Verdict:
     sql: str = ""
     template: str = ""
     has_rows: bool = True
+    constructs: tuple[str, ...] = ()
+    uses: tuple[str, ...] = ()
+    needed: Needed = NOTHING
+
+
+class _Fault(Exception):
+    """A verdict against the query, on its way up."""
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        super().__init__(reason, detail)
+        self.verdict = Verdict(reason, detail)
 
 
 @dataclass
@@ -74,69 +84,164 @@ class Checker:
     """Checks candidates against one dialect, one schema and one open database, each SQL text once.
 
     ``schema`` and ``database`` are None where a project has no database; then every candidate brings its schema.
+    A context manager, which closes the databases that candidates brought.
     """
 
     dialect: Dialect
     schema: Schema | None = None
     database: Database | None = None
     limits: Limits = PROBE
-    _verdicts: dict[str, Verdict] = field(default_factory=dict, repr=False)
+    rules: Rules = ANYTHING
+    style: Style = "compact"
+    schema_tokens: int | None = None
+    folder: Path | None = None
+    _contexts: Contexts = field(init=False, repr=False)
+    _systems: Recent[str, tuple[str, str]] = field(default_factory=lambda: Recent(SYSTEMS), repr=False)
+    _verdicts: Recent[tuple[object, ...], Verdict] = field(default_factory=lambda: Recent(KNOWN), repr=False)
+
+    def __post_init__(self) -> None:
+        self._contexts = Contexts(
+            self.dialect, self.schema, self.database, self.style, self.schema_tokens, self.folder
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._contexts.close()
 
     def check(self, candidate: Candidate) -> Example | Rejection:
-        """The candidate's example, normalized, or why not."""
+        """The candidate's example, normalized, or why not. BusyError when a database is locked by somebody."""
         example = candidate.example
-
-        def reject(reason: str, detail: str = "") -> Rejection:
-            return Rejection(reason, example, detail, candidate.origin)
-
-        if len(example.question) > QUESTION_LIMIT:
-            return reject("question too long", f"{len(example.question)} of {QUESTION_LIMIT} characters")
-        if len(example.sql) > SQL_LIMIT:
-            return reject("sql too long", f"{len(example.sql)} of {SQL_LIMIT} characters")
-        for text in (example.question, example.sql, example.system or ""):
-            if word := forbidden_in(text):
-                return reject("forbidden text", f"{word!r}, which Bedrock refuses in training data")
-        verdict = self._verdict(candidate)
+        if found := fault(example, self.rules):
+            return reject(found[0], example, found[1], candidate.origin)
+        try:
+            context = self._contexts.of(candidate)
+        except BusyError:
+            raise
+        except (SqloraError, RecursionError) as error:
+            reason = "table" if candidate.ddl is None and candidate.database is None else "schema"
+            return reject(reason, example, _message(error), candidate.origin)
+        verdict = self._verdict(candidate, context)
+        if not verdict.reason and candidate.needs_rows and not verdict.has_rows:
+            verdict = Verdict("no rows")
         if verdict.reason:
-            return reject(verdict.reason, verdict.detail)
-        if candidate.needs_rows and not verdict.has_rows:
-            return reject("no rows")
-        return replace(example, sql=verdict.sql, template=verdict.template)
+            return reject(verdict.reason, example, verdict.detail, candidate.origin)
+        checked = self._taught(example, verdict, context)
+        if late := self._late_fault(checked, context):
+            return reject(late[0], example, late[1], candidate.origin)
+        return checked
 
-    def _verdict(self, candidate: Candidate) -> Verdict:
-        if candidate.schema is not None:
-            return self._examine(candidate, candidate.schema)
-        if self.schema is None:
-            return Verdict("table", "the project has no database, so no table is known")
-        sql = candidate.example.sql
-        if sql not in self._verdicts:
-            self._verdicts[sql] = self._examine(candidate, self.schema)
-        return self._verdicts[sql]
+    def _taught(self, example: Example, verdict: Verdict, context: Context) -> Example:
+        """The example as it would be taught: with a system text of its own where that is not the project's."""
+        prompt, system, recalled = context.prompt, example.system, None
+        if prompt.prunes:
+            found = recall(prompt.shown(example.question), verdict.needed)
+            recalled = (found.table_share, found.column_share)
+        if prompt.prunes or not context.shared:
+            system = prompt.system(example.question, verdict.needed)
+        return replace(
+            example,
+            sql=verdict.sql,
+            template=verdict.template,
+            system=system,
+            constructs=verdict.constructs,
+            uses=verdict.uses,
+            recall=recalled,
+        )
 
-    def _examine(self, candidate: Candidate, schema: Schema) -> Verdict:
-        sql = candidate.example.sql
+    def _late_fault(self, checked: Example, context: Context) -> tuple[str, str] | None:
+        """What is wrong with the record that would be taught, which was not in the texts that came."""
+        system = context.prompt.system() if checked.system is None else checked.system
+        if checked.system is not None and (found := self._system_fault(checked.system)):
+            return found
+        if holds_answer(checked.question, checked.sql):
+            return "answer in question", ""
+        if self.rules.tokens is not None:
+            count = tokens(system, checked.question, checked.sql)
+            if count > self.rules.tokens:
+                return "too many tokens", f"about {count:,} of {self.rules.tokens:,}"
+        return None
+
+    def _system_fault(self, system: str) -> tuple[str, str] | None:
+        found = self._systems.get(system, lambda: text_fault(system, self.rules) or ("", ""))
+        return found if found[0] else None
+
+    def _verdict(self, candidate: Candidate, context: Context) -> Verdict:
+        key = (context, candidate.example.sql, candidate.written_in, candidate.normal, candidate.run, candidate.prove)
+        return self._verdicts.get(key, lambda: self._examine(candidate, context))
+
+    def _examine(self, candidate: Candidate, context: Context) -> Verdict:
         try:
-            once = _ReadOnce(self.dialect)
-            if findings := check(sql, cast(Dialect, once), schema):
-                return Verdict(findings[0].kind, "; ".join(finding.message for finding in findings))
-            tree = once.trees[0]
-            normal = sql if candidate.normal else self.dialect.generate(tree)
+            original = self._original(candidate, context)
+            sql, tree = self._in_dialect(candidate, context, original)
+            good = self._good(sql, tree, context)
+            if not candidate.run or context.database is None:
+                return good
+            if original is not None and candidate.prove:
+                return replace(good, has_rows=self._proven(original, tree, context.database))
+            return replace(good, has_rows=_says_something(_run(tree, context.database, self.limits)))
+        except _Fault as fault:
+            return fault.verdict
         except DialectError as error:
-            return Verdict("syntax", error.message.splitlines()[0])
-        good = Verdict("", "", normal, structure(tree))
-        if not candidate.run or self.database is None:
-            return good
-        # The query was checked above, so it goes to the engine directly: what `run_query` would do, without
-        # parsing it a second time, which halves the time of a large dataset.
-        try:
-            result = self.database.run(tree.sql(self.database.dialect_name, comments=False), self.limits)
-        except SqlglotError as error:
-            return Verdict("refused", f"can't be written for {self.database.dialect_name}: {error}")
-        except QueryLimitError as error:
-            return Verdict("limit", error.message.splitlines()[0])
-        except QueryError as error:
-            return Verdict("refused", error.message.splitlines()[0])
-        return replace(good, has_rows=_says_something(result))
+            return Verdict("syntax", _message(error))
+        except RecursionError:
+            return Verdict("syntax", "the query is nested too deeply")
+
+    def _good(self, sql: str, tree: exp.Expr, context: Context) -> Verdict:
+        return Verdict(
+            sql=sql,
+            template=structure(tree),
+            constructs=constructs(tree),
+            uses=uses(tree, context.schema) if context.shared else (),
+            needed=needed_by(tree, context.schema) if context.prompt.prunes else NOTHING,
+        )
+
+    def _original(self, candidate: Candidate, context: Context) -> exp.Query | None:
+        """The query as it came, where it is in another dialect."""
+        if candidate.written_in is None:
+            return None
+        return read_foreign(candidate.example.sql, self._contexts.written_in(candidate.written_in), context)
+
+    def _in_dialect(self, candidate: Candidate, context: Context, original: exp.Query | None) -> tuple[str, exp.Expr]:
+        """The query in the dialect's normal form, and the tree that the dialect reads there."""
+        sql = candidate.example.sql if original is None else self.dialect.generate(original)
+        once = _ReadOnce(self.dialect)
+        if findings := check(sql, cast(Dialect, once), context.schema):
+            raise _Fault(findings[0].kind, "; ".join(finding.message for finding in findings))
+        tree = once.trees[0]
+        if candidate.normal or tree == original:  # generating it again would give the same text
+            return sql, tree
+        return self.dialect.generate(tree), tree
+
+    def _proven(self, original: exp.Query, tree: exp.Expr, database: Database) -> bool:
+        """Whether there are rows; a `_Fault` where the rewritten query gives others than the original."""
+        limits = replace(self.limits, rows=PROOF_ROWS)
+        expected, got = _run(original, database, limits), _run(tree, database, limits)
+        compared = compare(expected, got, is_ordered(original))
+        if not compared.equal:
+            raise _Fault("other rows", compared.reason)
+        return _says_something(got)
+
+
+def _run(tree: exp.Expr, database: Database, limits: Limits) -> ResultSet:
+    # The query was checked, so it goes to the engine directly: what `run_query` would do, without parsing it a second
+    # time, which halves the time of a large dataset.
+    try:
+        return database.run(tree.sql(database.dialect_name, comments=False), limits)
+    except SqlglotError as error:
+        raise _Fault("refused", f"can't be written for {database.dialect_name}: {error}") from error
+    except QueryLimitError as error:
+        raise _Fault("limit", _message(error)) from error
+    except QueryError as error:
+        raise _Fault("refused", _message(error)) from error
+
+
+def _message(error: BaseException) -> str:
+    lines = getattr(error, "message", str(error)).splitlines()
+    return lines[0] if lines else type(error).__name__
 
 
 def _says_something(result: ResultSet) -> bool:

@@ -8,8 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sqlora.prepare.limits import longest_record
+
 if TYPE_CHECKING:
     from sqlora.project import Project
+
+LONG = 2**30  # bytes, some seconds of reading: a query log counts as unchanged while its size and time are
 
 
 def fingerprint(project: Project) -> str:
@@ -21,22 +25,40 @@ def fingerprint(project: Project) -> str:
 
 
 def _parts(project: Project) -> Iterator[str]:
-    settings = [project.dialect_name, project.database.url, project.prepare.model_dump(mode="json")]
-    yield json.dumps(settings, sort_keys=True)
+    # How many processes do the work changes nothing that comes out.
+    prepare = project.prepare.model_dump(mode="json", exclude={"processes"})
+    yield json.dumps([project.dialect_name, project.database.url, prepare], sort_keys=True)
+    yield json.dumps([longest_record(project)])
     for source in project.sources:
         yield source.model_dump_json()
-        for path in (source.path, source.glossary):
-            if path is not None:
-                yield _content(path)
+        for path in source.files():
+            yield _content(path)
+        if source.databases is not None:
+            yield _content(source.databases)
     yield _content(project.folder / project.dialect_name) if project.dialect_name.endswith(".toml") else ""
     yield _database(project)
     own = Path(__file__).parent
-    for path in sorted([*own.rglob("*.py"), own.parent / "prompting.py", *(own.parent / "sql").glob("*.py")]):
+    code = [*own.rglob("*.py"), *(own.parent / "sql").rglob("*.*"), own.parent / "prompting.py"]
+    for path in sorted(path for path in code if path.suffix in (".py", ".toml")):
         yield _content(path)
 
 
 def _content(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "missing"
+    """A file's hash, read in blocks; of a folder, and of a file that takes long to read, what its folder says."""
+    if path.is_dir():
+        inside = sorted(each for each in path.rglob("*") if each.is_file())
+        return ", ".join(f"{each.relative_to(path)} {_stamp(each)}" for each in inside)
+    if not path.is_file():
+        return "missing"
+    if path.stat().st_size > LONG:
+        return _stamp(path)
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _stamp(path: Path) -> str:
+    status = path.stat()
+    return f"{status.st_size} {status.st_mtime_ns}"
 
 
 def _database(project: Project) -> str:
@@ -49,5 +71,4 @@ def _database(project: Project) -> str:
     path = project.folder / name
     if not name or "://" in name or not path.is_file():
         return ""
-    status = path.stat()
-    return f"{status.st_size} {status.st_mtime_ns}"
+    return _stamp(path)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from sqlora.prepare.check import QUESTION_LIMIT, REASONS, SQL_LIMIT, Checker
+from sqlora.prepare.check import Checker
 from sqlora.prepare.examples import Candidate, Example, Rejection
+from sqlora.prepare.reasons import REASONS
+from sqlora.prepare.texts import QUESTION_LIMIT, SQL_LIMIT
 from sqlora.sql.database import Database, Limits, ResultSet
 from sqlora.sql.dialect import Dialect
 from sqlora.sql.schema import Schema

@@ -70,7 +70,7 @@ def test_the_same_inputs_give_the_same_dataset_at_once(
         raise AssertionError("the work was done twice")
 
     with monkeypatch.context() as patched:
-        patched.setattr(run_module, "split_examples", no_work)
+        patched.setattr(run_module, "place", no_work)
         assert prepare(project) == first
     assert prepare(project, again=True).id == first.id
     assert [dataset.id for dataset in list_datasets(project.state)] == [first.id]

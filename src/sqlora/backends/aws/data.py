@@ -8,8 +8,7 @@ from pathlib import Path
 
 from sqlora.backends.aws.storage import Storage
 from sqlora.errors import DatasetError
-from sqlora.platform.conversations import read_conversation
-from sqlora.platform.customization_data import FEWEST, MOST
+from sqlora.platform.conversations import FEWEST, MOST, read_conversation
 from sqlora.platform.ledger import Resource
 from sqlora.prepare.dataset import Dataset
 from sqlora.prepare.examples import Split

@@ -16,10 +16,9 @@ from sqlora.cost.training import count_tokens_estimate
 from sqlora.errors import NotFoundError
 from sqlora.prepare import list_datasets
 from sqlora.prepare.dataset import Dataset
+from sqlora.prepare.limits import BEDROCK_TOKENS
 from sqlora.train.nova import MODELS
 from sqlora.train.recipe import Recipe, load_recipe
-
-BEDROCK_TOKENS = 32_000  # of one record while training; Nova's user guide
 
 
 def dataset(site: Site) -> Result:

@@ -1,0 +1,53 @@
+"""A query in another dialect → a tree that the project's dialect can write.
+
+Public sets were collected on engines that look away: names in any case, and texts in double quotes, which in standard
+SQL quote a name. Both are settled here, by the schema.
+"""
+
+from __future__ import annotations
+
+import sqlglot
+from sqlglot import exp
+from sqlglot.errors import SqlglotError
+
+from sqlora.errors import DialectError
+from sqlora.prepare.contexts import Context
+from sqlora.sql.dialect import Dialect
+from sqlora.sql.finding import Findings
+
+
+def read_foreign(sql: str, written_in: Dialect, context: Context) -> exp.Query:
+    """The query's tree, its names spelt as in the schema; "…" that names nothing is a text.
+
+    Raises DialectError for what is not one query in ``written_in``.
+    """
+    tree, places = _parse(sql, written_in), Findings(sql)
+    tables, columns = context.tables, context.columns
+    aliases = {found.alias.lower() for found in tree.find_all(exp.Alias, exp.TableAlias, exp.CTE, exp.Table)}
+    for node in list(tree.find_all(exp.Column, exp.Table)):
+        name, identifier = node.name.lower(), node.this
+        if not isinstance(identifier, exp.Identifier):
+            continue
+        if isinstance(node, exp.Table):
+            if spelling := tables.get(name):
+                identifier.set("this", spelling)
+        elif name in columns:
+            identifier.set("this", columns[name])
+        elif not node.args.get("table") and name not in tables and name not in aliases:
+            written = places.text(identifier)  # a house dialect's parser forgets quotes that say nothing
+            if written.startswith('"'):
+                node.replace(exp.Literal.string(written[1:-1].replace('""', '"')))
+    return tree
+
+
+def _parse(sql: str, written_in: Dialect) -> exp.Query:
+    if written_in.spec is not None:
+        return written_in.parse(sql)
+    # Not by `Dialect.parse`, which is strict about reserved words: SQLite's users call columns "order" and don't quote.
+    try:
+        trees = [tree for tree in sqlglot.parse(sql, read=written_in.base) if tree is not None]
+    except (SqlglotError, ValueError) as error:
+        raise DialectError(f"{written_in.name}: {str(error).splitlines()[0]}") from error
+    if len(trees) != 1 or not isinstance(trees[0], exp.Query):
+        raise DialectError(f"{written_in.name}: one query was expected")
+    return trees[0]
