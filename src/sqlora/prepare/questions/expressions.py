@@ -296,7 +296,7 @@ def meant(node: exp.Expr, select: exp.Select) -> exp.Expr:
     if isinstance(node, exp.Column) and not node.table:
         for item in select.selects:
             if isinstance(item, exp.Alias) and item.alias.lower() == node.name.lower():
-                return item.this
+                return item.unalias()
     return node
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import codecs
 import csv
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -67,8 +66,7 @@ def read_log(path: Path, log: Log, dialect: Dialect) -> Iterator[Seen | Unusable
     DatasetError with file and line where the file breaks off, or where none of its first rows is a log's.
     """
     if log.kind == "table":
-        with closing(read_rows(path)) as rows:
-            yield from _patiently(read_table(rows), path)
+        yield from _patiently(read_table(read_rows(path)), path)
         return
     with open_file(path) as (stream, _):
         if log.kind == "csvlog":

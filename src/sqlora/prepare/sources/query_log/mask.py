@@ -33,7 +33,7 @@ class Mask:
         backslash = "\\" in tokenizer.STRING_ESCAPES
         escaped = _quoted("'", "'", escapes=True)
         parts = [
-            r"(?P<gap>(?:--[^\n]*|/\*.*?(?:\*/|\Z)|\s)+)",
+            r"(?P<gap>--[^\n]*|/\*.*?(?:\*/|\Z))",
             r"(?P<dollar>\$(?P<tag>\w*)\$.*?(?:\$(?P=tag)\$|\Z))",
             *(f"(?P<name{index}>{_quoted(*pair, escapes=False)})" for index, pair in enumerate(names)),
             rf"(?P<escaped>\b[eE]{escaped})",
@@ -49,7 +49,8 @@ class Mask:
 
     def mask(self, sql: str) -> str:
         """The statement in lower case with ``?`` for each value, one for a list of them."""
-        return _LIST.sub("(?)", self._pattern.sub(_replacement, sql)).strip(" ;").lower()
+        masked = " ".join(self._pattern.sub(_replacement, sql).split())  # spaces one by one would be most matches
+        return _LIST.sub("(?)", masked).strip(" ;").lower()
 
     def mark(self, sql: str) -> bytes:
         """16 bytes that are the same for statements that differ in no more than their values."""

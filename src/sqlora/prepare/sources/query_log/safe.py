@@ -45,7 +45,7 @@ def make_safe(tree: exp.Query, schema: Schema, values: SafeValues) -> exp.Query:
         new = _replacement(node, place, values, used)
         if new is not None:
             # x = ANY($1) takes a list; of one value it is x = value.
-            (node.find_ancestor(exp.Any, exp.Query) if isinstance(place.around, exp.Any) else node).replace(new)
+            (place.around if isinstance(place.around, exp.Any) else node).replace(new)
     _drop_comments(tree)
     _rename_telling(tree)
     return tree

@@ -86,7 +86,7 @@ def _numbers(low: Any, high: Any) -> list[exp.Expr]:
     """Two round numbers from the middle of what there is, the smaller first."""
     if not isinstance(low, int | float | Decimal) or not isinstance(high, int | float | Decimal):
         return [exp.Literal.number(10), exp.Literal.number(100)]
-    found = []
+    found: list[exp.Expr] = []
     for share in (0.5, 0.75):
         value = float(low) + (float(high) - float(low)) * share
         size = 10 ** max(0, len(str(int(abs(value)))) - 2)
