@@ -13,6 +13,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Generic, TypeVar
 
+from sqlglot import exp
+
 from sqlora.errors import SchemaError
 from sqlora.prepare.examples import Candidate
 from sqlora.prompting import SchemaPrompt
@@ -20,6 +22,7 @@ from sqlora.sql.database import Database
 from sqlora.sql.dialect import Dialect, load_dialect
 from sqlora.sql.execute import open_database
 from sqlora.sql.schema import Schema, Style
+from sqlora.sql.schema_text import Quote, quoting
 
 SCHEMAS, DATABASES, DIALECTS = 256, 4, 16  # kept at a time
 DDL_LIMIT = 2_000_000  # characters: some 4,000 tables
@@ -76,6 +79,19 @@ class Context:
     def columns(self) -> dict[str, str]:
         """As `tables`, of all tables' columns."""
         return {column.name.lower(): column.name for table in self.schema.tables for column in table.columns}
+
+    def spell(self, identifier: object, names: dict[str, str]) -> bool:
+        """Write the identifier as the model is shown its name; False where it is not among ``names``."""
+        spelling = names.get(identifier.name.lower()) if isinstance(identifier, exp.Identifier) else None
+        if spelling is None or not isinstance(identifier, exp.Identifier):
+            return False
+        identifier.set("this", spelling)
+        identifier.set("quoted", self._quote(spelling) != spelling)
+        return True
+
+    @cached_property
+    def _quote(self) -> Quote:
+        return quoting(self.schema, self.prompt.dialect)
 
 
 @dataclass

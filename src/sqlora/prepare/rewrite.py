@@ -22,22 +22,24 @@ def read_foreign(sql: str, written_in: Dialect, context: Context) -> exp.Query:
     Raises DialectError for what is not one query in ``written_in``.
     """
     tree, places = _parse(sql, written_in), Findings(sql)
-    tables, columns = context.tables, context.columns
     aliases = {found.alias.lower() for found in tree.find_all(exp.Alias, exp.TableAlias, exp.CTE, exp.Table)}
     for node in list(tree.find_all(exp.Column, exp.Table)):
-        name, identifier = node.name.lower(), node.this
-        if not isinstance(identifier, exp.Identifier):
-            continue
         if isinstance(node, exp.Table):
-            if spelling := tables.get(name):
-                identifier.set("this", spelling)
-        elif name in columns:
-            identifier.set("this", columns[name])
-        elif not node.args.get("table") and name not in tables and name not in aliases:
-            written = places.text(identifier)  # a house dialect's parser forgets quotes that say nothing
-            if written.startswith('"'):
-                node.replace(exp.Literal.string(written[1:-1].replace('""', '"')))
+            context.spell(node.this, context.tables)
+            continue
+        qualifier = node.args.get("table")
+        if qualifier is not None and qualifier.name.lower() not in aliases:
+            context.spell(qualifier, context.tables)
+        if not context.spell(node.this, context.columns) and qualifier is None:
+            _settle_text(node, places, {*context.tables, *aliases})
     return tree
+
+
+def _settle_text(node: exp.Column, places: Findings, names: set[str]) -> None:
+    """Make a text of ``"Leeds"``, which names nothing."""
+    written = places.text(node.this)  # a house dialect's parser forgets quotes that say nothing
+    if written.startswith('"') and node.name.lower() not in names:
+        node.replace(exp.Literal.string(written[1:-1].replace('""', '"')))
 
 
 def _parse(sql: str, written_in: Dialect) -> exp.Query:

@@ -40,7 +40,12 @@ def test_each_fault_has_its_reason(question: str, sql: str, reason: str) -> None
 
 @pytest.mark.parametrize(
     "question",
-    ["Which stores are in Leeds?", "Select the names of the stores\nin Leeds,\tplease", "Größe über 5 €? 👍", "name from store"],
+    [
+        "Which stores are in Leeds?",
+        "Select the names of the stores\nin Leeds,\tplease",
+        "Größe über 5 €? 👍",
+        "name from store",
+    ],
 )
 def test_a_plain_question_is_fine(question: str) -> None:
     assert fault(Example(question, SQL, "s"), RULES) is None

@@ -24,7 +24,9 @@ def lines(count: int = 10) -> list[Any]:
 
 def write(folder: Path, rows: list[Any], name: str = "train.jsonl") -> Path:
     file = folder / name
-    texts = [row if isinstance(row, bytes) else (row if isinstance(row, str) else json.dumps(row)).encode() for row in rows]
+    texts = [
+        row if isinstance(row, bytes) else (row if isinstance(row, str) else json.dumps(row)).encode() for row in rows
+    ]
     file.write_bytes(b"\n".join(texts) + b"\n")
     return file
 
@@ -46,8 +48,19 @@ def test_a_good_file_passes_everywhere(tmp_path: Path, backend: Backend) -> None
         (record("s", "question only"), "", True),
         (record("s", "User: who?", "SELECT 1"), "'User:'", False),
         (record("s", "long", "x" * 100_000), "about 38,", True),
-        ({**record("s", "q", "SELECT 1"), "messages": record("s", "q", "a")["messages"] * 2 + [{"role": "system", "content": []}]}, "", True),
-        ('{"messages": [{"role": "user", "content": [{"text": "a\\ud800"}]}, {"role": "assistant", "content": [{"text": "b"}]}]}', "", True),
+        (
+            {
+                **record("s", "q", "SELECT 1"),
+                "messages": record("s", "q", "a")["messages"] * 2 + [{"role": "system", "content": []}],
+            },
+            "",
+            True,
+        ),
+        (
+            '{"messages": [{"role": "user", "content": [{"text": "a\\ud800"}]}, {"role": "assistant", "content": [{"text": "b"}]}]}',
+            "",
+            True,
+        ),
     ],
 )
 def test_each_bad_line_is_named(tmp_path: Path, line: Any, message: str, local: bool) -> None:
@@ -74,7 +87,11 @@ def test_too_few_too_many_and_a_bad_name(tmp_path: Path, monkeypatch: pytest.Mon
 def test_a_huge_line_is_not_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "LINE", 1_000)
     found = validate(write(tmp_path, [*lines(8), "x" * 1_000, "x" * 5_000, lines(1)[0], "x" * 999]), "bedrock")
-    assert [(problem.line, "more than" in problem.message) for problem in found.problems] == [(9, True), (10, True), (12, False)]
+    assert [(problem.line, "more than" in problem.message) for problem in found.problems] == [
+        (9, True),
+        (10, True),
+        (12, False),
+    ]
 
 
 def test_many_problems_are_counted_and_the_first_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
