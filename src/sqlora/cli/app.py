@@ -34,6 +34,7 @@ COMMANDS = {
     "cost": "What a month of questions costs, and training.",
     "doctor": "Check everything a run needs, and say the fix.",
     "destroy": "Remove what this project created.",
+    "dialect": "SQL dialects: check, convert, and your own.",
     "datasets": "Prepared datasets.",
     "jobs": "Training jobs.",
     "models": "Custom models.",

@@ -21,7 +21,7 @@ from sqlora.errors import DialectError
 from sqlora.sql.dialect import Dialect
 from sqlora.sql.engines import ENGINES, engine
 from sqlora.sql.places import Places
-from sqlora.sql.translate import first_line, is_fragment, only, write
+from sqlora.sql.translate import first_line, is_fragment, only, plain, write
 
 Outcome = Literal["same", "rewritten", "lost"]
 Kind = Literal["syntax", "statement", "unsupported", "function", "type", "refused", "unwritable", "changed"]
@@ -65,7 +65,7 @@ class RoundTrip:
 
     def __init__(self, dialect: Dialect, through: str = "duckdb") -> None:
         self.dialect = dialect
-        self.through = Dialect(through)
+        self.through = plain(through)
         self.engine = engine(through)
         self.engine_name = ENGINES.get(through, through)
         self._left = NODES
@@ -76,7 +76,6 @@ class RoundTrip:
             trees = tuple(self.dialect.parse_any(sql))
         except DialectError as error:
             return Trip("lost", losses=(loss_of(error),))
-        places = Places(sql, self.dialect)
         outcomes: list[Outcome] = []
         there: list[str] = []
         back: list[str] = []
@@ -88,7 +87,7 @@ class RoundTrip:
             outcomes.append("lost" if problem else way.outcome)
             there.append(way.there)
             back.append(way.back)
-            losses += self._losses(tree, problem, places) if problem else ()
+            losses += self._losses(tree, problem, Places(sql, self.dialect)) if problem else ()
         outcome: Outcome = next((word for word in _WORST if word in outcomes), "same")
         ordered = sorted(dict.fromkeys(losses), key=lambda loss: (loss.line, loss.column))
         return Trip(outcome, ";\n".join(there), ";\n".join(back), tuple(ordered), trees)
@@ -157,7 +156,7 @@ class RoundTrip:
         return _Problem("changed", f"comes back as {_short(back)}: {self.engine_name} gets {came} instead of {went}")
 
     def _base_tree(self, text: str) -> exp.Expr:
-        return only(Dialect(self.dialect.base).parse_any(text))
+        return only(plain(self.dialect.base).parse_any(text))
 
     def _head(self, node: exp.Expr) -> str:
         """The word that the engine's text of ``node`` begins with, lower case."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import sqlglot
@@ -26,6 +27,12 @@ class Written:
 
 # What sqlglot reads though it is only part of a statement: `SELEC x` is a column called SELEC, named x.
 _FRAGMENTS = (exp.Condition, exp.Alias, exp.Aliases, exp.Tuple)
+
+
+@cache
+def plain(name: str) -> Dialect:
+    """sqlglot's dialect of that name; making one takes as long as reading several queries."""
+    return Dialect(name)
 
 
 def is_fragment(tree: exp.Expr) -> bool:
@@ -59,7 +66,7 @@ def translate(tree: exp.Expr, source: Dialect, target: Dialect, pretty: bool = F
         return target.generate(tree, pretty), []
     try:
         written = write(tree, target.base)
-        read = only(Dialect(target.base).parse_any(written.text))
+        read = only(plain(target.base).parse_any(written.text))
     except (SqlglotError, ValueError, RecursionError) as error:
         raise DialectError(f"{target.name} has no way to say it: {first_line(error)}.") from error
     return target.generate(read, pretty), written.unsupported

@@ -1,0 +1,271 @@
+"""``sqlora dialect check``: statements go round, what is lost is shown as it is found, constructs are counted."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import click
+
+from sqlora.cli.output import cell, print_table, printable, warn
+from sqlora.cli.underline import underlined
+from sqlora.errors import ConfigError, DatasetError, QueryRejected, SqloraError
+from sqlora.sql.places import Places
+from sqlora.sql.roundtrip import Loss, RoundTrip, Trip
+from sqlora.sql.statements import Statement, read_statements
+
+if TYPE_CHECKING:
+    from sqlora.project import Project
+    from sqlora.sql.database import Database, Limits
+    from sqlora.sql.dialect import Dialect
+    from sqlora.sql.schema import Schema
+
+SHOWN = 3  # places of one construct with one reason
+NAMES = 30  # constructs in the line of those that survive
+
+
+@dataclass
+class Run:
+    """A database on which a query is run as it was and as it came back."""
+
+    database: Database
+    schema: Schema
+    dialect: Dialect
+    limits: Limits
+    queries: int = 0
+    same: int = 0
+
+    @property
+    def engine(self) -> str:
+        """The sqlglot dialect that the database speaks."""
+        return self.database.dialect_name
+
+    def losses(self, sql: str, trip: Trip) -> list[Loss]:
+        """What running it shows: names that are not there, a refusal, other rows."""
+        from sqlglot import exp
+
+        from sqlora.sql.compare import compare, is_ordered
+        from sqlora.sql.execute import run_query
+
+        if len(trip.trees) != 1 or not isinstance(trip.trees[0], exp.Query):
+            return []
+        self.queries += 1
+        try:
+            before = run_query(sql, self.dialect, self.database, self.schema, self.limits)
+            after = before
+            if trip.outcome == "rewritten":
+                after = run_query(trip.back, self.dialect, self.database, self.schema, self.limits)
+            found = compare(before, after, is_ordered(cast("exp.Expression", trip.trees[0])))
+        except QueryRejected as error:
+            return [
+                Loss("syntax", f.kind, f.message, f.line, f.column, f.token)  # type: ignore[attr-defined]
+                for f in error.findings
+            ]
+        except SqloraError as error:
+            return [Loss("refused", "the query", error.message)]
+        if not found.equal:
+            return [Loss("changed", "the query", f"comes back as {trip.back}, which gives other rows: {found.reason}")]
+        self.same += 1
+        return []
+
+
+@contextmanager
+def open_run(project: Project | None, dialect: Dialect, url: str | None, wanted: bool) -> Iterator[Run | None]:
+    """The database to run on, where running is asked for."""
+    if not wanted and url is None:
+        yield None
+        return
+    from sqlora.sql.execute import Limits, open_database
+
+    if url is None and project is None:
+        raise ConfigError("run where? there is no sqlora.toml here", "--database duckdb:///warehouse.duckdb")
+    opened = open_database(url, Path.cwd()) if url else project.open_database()  # type: ignore[union-attr]
+    limits = Limits() if project is None else Limits(
+        project.evaluate.seconds, project.evaluate.rows, project.evaluate.memory_mb
+    )  # fmt: skip
+    with opened as database:
+        yield Run(database, database.schema(), dialect, limits)
+
+
+class Check:
+    """The checking of some files, with its output: for people, or one JSON document; both as it goes."""
+
+    def __init__(self, dialect: Dialect, through: str, run: Run | None, every: bool, as_json: bool) -> None:
+        self.round = RoundTrip(dialect, through)
+        self.dialect, self.run, self.every, self.as_json = dialect, run, every, as_json
+        self.outcomes: Counter[str] = Counter()
+        self.used: Counter[str] = Counter()
+        self.lost: Counter[str] = Counter()
+        self.reasons: dict[str, str] = {}
+        self.shown: Counter[tuple[str, str]] = Counter()
+        self.files = self.unread = 0
+        self.width = _width()
+        self._said = time.monotonic()
+        if as_json:
+            head = {"dialect": dialect.name, "through": through, "database": run.database.name if run else None}
+            click.echo(json.dumps(head, ensure_ascii=False)[:-1] + ', "statements": [', nl=False)
+
+    @property
+    def failed(self) -> bool:
+        """Whether something does not survive, or could not be read."""
+        return bool(self.outcomes["lost"] or self.unread)
+
+    def file(self, path: Path) -> None:
+        """Check the statements of one file; a file that cannot be read is reported like a statement."""
+        self.files += 1
+        name = "standard input" if str(path) == "-" else str(path)
+        count = 0
+        try:
+            for statement in read_statements(path, self.dialect):
+                count += 1
+                self._statement(name, statement)
+        except DatasetError as error:
+            self.unread += 1
+            if self.as_json:
+                self._json(name, 0, "unreadable", None, [Loss("statement", "the file", error.message)])
+            else:
+                self._clear()
+                click.echo(f"{click.style('error:', fg='red', bold=True)} {printable(error.message)}")
+            if error.next_step and not self.as_json:
+                click.echo(f"  {printable(error.next_step)}")
+        else:
+            if not count:
+                warn(f"{name} has no statement")
+
+    def _statement(self, name: str, statement: Statement) -> None:
+        trip = self._trip(statement)
+        self.outcomes[trip.outcome] += 1
+        lost = {loss.construct for loss in trip.losses}
+        self.lost.update(lost)
+        for loss in trip.losses:
+            self.reasons.setdefault(loss.construct, loss.message)
+        if trip.trees:
+            self.used.update(Places(statement.text, self.dialect).constructs(trip.trees) | lost)
+        else:
+            self.used.update(lost)
+        if self.as_json:
+            self._json(name, statement.line, trip.outcome, trip, _placed(statement, trip.losses))
+            return
+        for loss in trip.losses:
+            self._show(name, statement, loss)
+        self._count()
+
+    def _trip(self, statement: Statement) -> Trip:
+        if statement.too_long:
+            message = "it has more than a million characters, and is not looked at"
+            return Trip("lost", losses=(Loss("statement", "the statement", message, 1, 1, statement.text[:20]),))
+        trip = self.round.trip(statement.text)
+        if self.run is not None and trip.outcome != "lost" and (losses := self.run.losses(statement.text, trip)):
+            return Trip("lost", trip.there, trip.back, tuple(losses), trip.trees)
+        return trip
+
+    def _show(self, name: str, statement: Statement, loss: Loss) -> None:
+        self.shown[loss.construct, loss.kind] += 1
+        if not self.every and self.shown[loss.construct, loss.kind] > SHOWN:
+            return
+        self._clear()
+        line, column = statement.place(loss.line, loss.column)
+        place = click.style(f"{name}:{line}:{column}:", bold=True)
+        click.echo(f"{place} {click.style(printable(loss.construct), fg='red')}: {printable(loss.message)}")
+        token = loss.token or statement.source_line(line)[column - 1 :]
+        click.echo(underlined(statement.source_line(line), line, column, token, self.width))
+
+    def finish(self) -> None:
+        """Print what came of it all."""
+        self._clear()
+        if self.as_json:
+            click.echo(f"], {json.dumps(self._summary(), ensure_ascii=False)[1:]}")
+            return
+        hidden = sum(max(0, count - SHOWN) for count in self.shown.values()) if not self.every else 0
+        if hidden:
+            click.echo(f"… and {hidden:,} more places like these (--all shows each)")
+        if self.lost:
+            print_table(
+                ["does not survive", "statements", "of", "why"],
+                [[c, n, self.used[c], _brief(self.reasons[c])] for c, n in self.lost.most_common(NAMES)],
+            )
+            if len(self.lost) > NAMES:
+                click.echo(f"and {len(self.lost) - NAMES:,} more constructs (--json has all)")
+        if survivors := [(c, n) for c, n in self._counted() if not self.lost[c]]:
+            names = ", ".join(f"{c} {n:,}" for c, n in survivors[:NAMES])
+            more = f", and {len(survivors) - NAMES:,} more" if len(survivors) > NAMES else ""
+            click.echo(f"{click.style('survives:', dim=True)} {names}{more}")
+        click.echo(self._line())
+
+    def _line(self) -> str:
+        total = sum(self.outcomes.values())
+        where = f" in {self.files:,} files" if self.files > 1 else ""
+        engine = self.round.engine_name
+        lost, rewritten = self.outcomes["lost"], self.outcomes["rewritten"]
+        verb = "survives" if total - lost == 1 else "survive"
+        text = f"{_count(total, 'statement')}{where}, {self.dialect.name} through {engine}: {total - lost:,} {verb}"
+        if rewritten:
+            text += f" ({rewritten:,} in another form)"
+        if lost:
+            text += ", " + click.style(f"{lost:,} {'does' if lost == 1 else 'do'} not", fg="red", bold=True)
+        if self.run is not None:
+            text += f"; {self.run.same:,} of {_count(self.run.queries, 'query')} gave the same rows"
+        return text
+
+    def _summary(self) -> dict[str, Any]:
+        found: dict[str, Any] = {"counts": {key: self.outcomes[key] for key in ("same", "rewritten", "lost")}}
+        if self.run is not None:
+            found["rows"] = {"queries": self.run.queries, "same": self.run.same}
+        found["constructs"] = [
+            {"name": c, "statements": n, "lost": self.lost[c], "why": self.reasons.get(c)} for c, n in self._counted()
+        ]
+        return found
+
+    def _counted(self) -> list[tuple[str, int]]:
+        """The constructs and how many statements have them, the most frequent first."""
+        return sorted(self.used.items(), key=lambda item: (-item[1], item[0]))
+
+    def _json(self, name: str, line: int, outcome: str, trip: Trip | None, losses: list[Loss]) -> None:
+        comma = "" if sum(self.outcomes.values()) + self.unread <= 1 else ","
+        row = {
+            "file": name, "line": line, "outcome": outcome, "there": trip.there if trip else "",
+            "back": trip.back if trip else "", "losses": [asdict(loss) for loss in losses],
+        }  # fmt: skip
+        click.echo(f"{comma}\n{json.dumps(row, ensure_ascii=False)}", nl=False)
+
+    def _count(self) -> None:
+        """How far it is, on a terminal, now and then."""
+        if sys.stderr.isatty() and time.monotonic() - self._said > 0.5:
+            self._said = time.monotonic()
+            click.echo(f"\r{sum(self.outcomes.values()):,} statements", nl=False, err=True)
+
+    def _clear(self) -> None:
+        if sys.stderr.isatty():
+            click.echo("\r\x1b[K", nl=False, err=True)
+
+
+def _placed(statement: Statement, losses: tuple[Loss, ...]) -> list[Loss]:
+    """The losses with their places in the file."""
+    placed = []
+    for loss in losses:
+        line, column = statement.place(loss.line, loss.column)
+        placed.append(Loss(loss.kind, loss.construct, loss.message, line, column, loss.token))
+    return placed
+
+
+def _brief(text: str) -> str:
+    flat = printable(" ".join(text.split()))
+    return flat if len(flat) <= 90 else f"{flat[:89]}…"
+
+
+def _count(number: int, noun: str) -> str:
+    many = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
+    return f"{cell(number)} {noun if number == 1 else many}"
+
+
+def _width() -> int:
+    import shutil
+
+    return shutil.get_terminal_size((120, 24)).columns
