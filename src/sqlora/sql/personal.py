@@ -60,6 +60,11 @@ def _public_address(text: str) -> bool:
         return False
 
 
+def _is_long(text: str) -> bool:
+    """E.164 has at most 15 digits; fewer than 8 are an amount or a score."""
+    return 8 <= sum(character.isdigit() for character in text) <= 15
+
+
 def _belongs_to_someone(address: str) -> bool:
     """RFC 2606 keeps these names for examples."""
     domain = address.rpartition("@")[2].lower()
@@ -97,7 +102,7 @@ _FORMS: tuple[tuple[Sort, str, str, Callable[[str], bool]], ...] = (
     ("personal", "card number", _CARD, _luhn),
     ("personal", "bank account (IBAN)", r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?\b", _iban),
     ("personal", "social security number", r"(?<![\d-])(?!000|666|9)\d{3}-(?!00)\d{2}-(?!0000)\d{4}(?![\d-])", _any),
-    ("personal", "telephone number", _TELEPHONE, _any),
+    ("personal", "telephone number", _TELEPHONE, _is_long),
     ("personal", "IP address", r"(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?![\d.])", _public_address),
 )
 

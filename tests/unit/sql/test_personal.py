@@ -47,6 +47,7 @@ def test_each_kind_is_found_and_masked(text: str, kind: str) -> None:
         "version 1.2.3, host 10.0.0.1 or 192.168.1.20",
         "WHERE a.password = b.password AND pwd = ''",
         "table_1_10015132_9, table_2_15621965_18",
+        "a gap of +23.215 or +1:02.345 seconds, up +12.5%",
         "score 6-3 6-4 7-6, seasons 1999-00",
         "ISO DE12 3456 7890",
         "a @ b, x@y",
