@@ -90,6 +90,10 @@ def test_questions(sql: str, question: str) -> None:
         "SELECT name FROM customers FULL JOIN orders ON customers.id = orders.customer_id",
         "SELECT nothing FROM nowhere WHERE x = ANY (ARRAY[1, 2])",
         "SELECT name FROM customers LIMIT (SELECT 3)",
+        "SELECT name FROM customers TABLESAMPLE SYSTEM (10)",
+        "WITH RECURSIVE t AS (SELECT id FROM customers UNION ALL SELECT id FROM t) SELECT id FROM t",
+        "SELECT name FROM customers FOR UPDATE",
+        "SELECT x.a FROM (SELECT city FROM customers) AS x(a)",
     ],
 )
 def test_what_has_no_faithful_words_has_no_question(sql: str) -> None:
@@ -112,7 +116,8 @@ COLUMNS = {"city": "'Leeds'", "name": "'Anna'", "id": "17"}
 COMPARISONS = st.builds(
     lambda column, operator: f"{column} {operator.format(COLUMNS[column])}",
     st.sampled_from(sorted(COLUMNS)),
-    st.sampled_from(["= {}", "<> {}", "IN ({0}, {0})", "IS NULL", "NOT IN ({})", "> {}", "BETWEEN {0} AND {0}"]),
+    st.sampled_from(["= {}", "<> {}", "IN ({0}, {0})", "IS NULL", "IS NOT NULL", "NOT IN ({})", "> {}",
+                     "BETWEEN {0} AND {0}", "NOT BETWEEN {0} AND {0}"]),
 )
 CONDITIONS = st.recursive(
     COMPARISONS,
@@ -122,6 +127,26 @@ CONDITIONS = st.recursive(
     ),
     max_leaves=8,
 )
+
+
+@pytest.mark.parametrize(
+    ("condition", "said"),
+    [
+        ("city IS NULL", "the city is missing"),
+        ("city IS NOT NULL", "the city is not missing"),
+        ("NOT city IS NOT NULL", "the city is missing"),
+        ("city NOT LIKE '%a'", "the city does not end with a"),
+        ("NOT city ILIKE 'a%'", "the city does not start with a"),
+        ("id NOT BETWEEN 1 AND 2", "the customer id is not between 1 and 2"),
+        ("id NOT IN (1, 2)", "the customer id is neither 1 nor 2"),
+        ("is_active IS NOT TRUE", "active is not true"),
+        ("NOT (id > 3 AND city = 'York')", "either the customer id is at most 3 or the city is not York"),
+        ("5 < id", "the customer id is more than 5"),
+        ("id IS DISTINCT FROM 3", "the customer id is not 3"),
+    ],
+)
+def test_conditions_and_their_contraries(condition: str, said: str) -> None:
+    assert ask(f"SELECT COUNT(*) FROM customers WHERE {condition}") == f"How many customers are there where {said}?"
 
 
 @settings(max_examples=100, deadline=None)
@@ -134,6 +159,12 @@ def test_no_condition_is_left_out(condition: str) -> None:
     assert len(re.findall(r"the (?:city|customer name|customer id) is ", said)) == atoms
     for word, literal in (("Leeds", "Leeds"), ("Anna", "Anna"), ("17", "17")):
         assert said.count(word) == sum(node.name == literal for node in tree.find_all(exp.Literal))
+
+
+@settings(max_examples=60, deadline=None)
+@given(CONDITIONS)
+def test_a_condition_and_its_contrary_are_told_apart(condition: str) -> None:
+    assert ask(f"SELECT city FROM customers WHERE {condition}") != ask(f"SELECT city FROM customers WHERE NOT ({condition})")
 
 
 @pytest.mark.shared

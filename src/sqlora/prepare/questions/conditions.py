@@ -32,6 +32,7 @@ class Conditions(Values):
 
     def clause(self, node: exp.Expr, denied: bool = False) -> str:
         """See `Values.clause`."""
+        denied = denied is not bool(node.args.get("negate"))  # IS NOT NULL, NOT LIKE
         if isinstance(node, exp.Paren):
             return self.clause(node.this, denied)
         if isinstance(node, exp.Not):
@@ -126,7 +127,7 @@ class Conditions(Values):
         if isinstance(node.expression, exp.Null):
             return f"the {said} is {'not ' if denied else ''}missing"
         if isinstance(node.expression, exp.Boolean):
-            return f"the {said} is {'not ' if denied else ''}{spoken(node.expression)}"
+            return f"{said} is {'not ' if denied else ''}{spoken(node.expression)}"
         raise NoQuestionError("IS")
 
     def _like(self, node: exp.Expr, denied: bool) -> str:

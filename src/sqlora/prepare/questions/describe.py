@@ -12,6 +12,7 @@ import zlib
 
 from sqlglot import exp
 
+from sqlora.prepare.questions.complete import require_complete
 from sqlora.prepare.questions.conditions import Conditions
 from sqlora.prepare.questions.expressions import grouping, meant
 from sqlora.prepare.questions.scope import NoQuestionError, Scope, Source, rows
@@ -22,7 +23,6 @@ __all__ = ["NoQuestionError", "describe"]
 
 _OPENINGS = ("Show the", "List the", "Give me the", "What are the", "Find the", "I need the")
 _FIGURES = ("average", "total", "highest", "lowest", "latest", "earliest", "median", "number")
-_UNSAID = ("qualify", "windows", "pivots", "sample", "locks", "into", "connect", "match", "cluster", "prewhere", "kind")
 _SETS: dict[type[exp.Expr], str] = {
     exp.Union: "together with the", exp.Intersect: "but only those that are also among the", exp.Except: "but not the",
 }  # fmt: skip
@@ -34,6 +34,7 @@ def describe(tree: exp.Query, schema: Schema) -> str:
     The same query always gives the same question. NoQuestionError where the rules cannot say all of it.
     """
     try:
+        require_complete(tree)
         said = phrase(tree, Scope(schema, {}), outermost=True)
     except RecursionError as error:
         raise NoQuestionError("such deep nesting") from error
@@ -63,9 +64,6 @@ class _Select:
     """One SELECT on its way to a phrase."""
 
     def __init__(self, select: exp.Select, around: Scope) -> None:
-        for part in _UNSAID:
-            if select.args.get(part):
-                raise NoQuestionError(part.upper())
         self.select = select
         self.scope = Scope.of(select, around.schema, around)
         if not self.scope.sources:
@@ -164,7 +162,7 @@ class _Select:
         query = source.query
         if query is None:
             return []
-        unsaid = ("limit", "offset", "having", "distinct", *_UNSAID)
+        unsaid = ("limit", "offset", "having", "distinct")
         if not isinstance(query, exp.Select) or any(query.args.get(part) for part in unsaid):
             raise NoQuestionError("such a subquery in FROM")
         inner = _Select(query, Scope(self.scope.schema, {}, None, self.scope.queries))
