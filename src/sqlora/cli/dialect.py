@@ -56,9 +56,15 @@ def list_(ctx: click.Context, as_json: bool) -> None:
         print_json(found)
         return
     print_table(
-        ["name", "kind", "base", "runs", "what it is"],
-        [[each[key] for key in ("name", "kind", "base", "runs", "description")] for each in found],
-    )
+        ["name", "kind", "run by", "what it is"],
+        [
+            [
+                each["name"], each["kind"] if each["kind"] == "sqlglot" else f"{each['kind']} over {each['base']}",
+                each["runs"], each["description"],
+            ]
+            for each in found
+        ],
+    )  # fmt: skip
     print_next("sqlora dialect show NAME")
 
 

@@ -107,7 +107,7 @@ class Check:
         self.shown: Counter[tuple[str, str]] = Counter()
         self.files = self.unread = 0
         self.width = _width()
-        self._said = time.monotonic()
+        self._said, self._counting = time.monotonic(), False
         if as_json:
             head = {"dialect": dialect.name, "through": through, "database": run.database.name if run else None}
             click.echo(json.dumps(head, ensure_ascii=False)[:-1] + ', "statements": [', nl=False)
@@ -238,11 +238,12 @@ class Check:
     def _count(self) -> None:
         """How far it is, on a terminal, now and then."""
         if sys.stderr.isatty() and time.monotonic() - self._said > 0.5:
-            self._said = time.monotonic()
+            self._said, self._counting = time.monotonic(), True
             click.echo(f"\r{sum(self.outcomes.values()):,} statements", nl=False, err=True)
 
     def _clear(self) -> None:
-        if sys.stderr.isatty():
+        if self._counting:
+            self._counting = False
             click.echo("\r\x1b[K", nl=False, err=True)
 
 

@@ -17,7 +17,7 @@ from sqlora.errors import DialectError
 from sqlora.sql.places import Places
 from sqlora.sql.roundtrip import Loss, loss_of
 from sqlora.sql.statements import Statement, read_statements
-from sqlora.sql.translate import is_fragment, translate
+from sqlora.sql.translate import instability, is_fragment, translate
 
 if TYPE_CHECKING:
     from sqlora.sql.dialect import Dialect
@@ -71,6 +71,8 @@ def convert(statement: Statement, source: Dialect, target: Dialect, pretty: bool
                 return found
             text, unsupported = translate(tree, source, target, pretty)
             texts.append(text)
+            if not unsupported and (why := instability(text, target)):
+                found.losses.append(Loss("changed", "the statement", why, *places.of(tree)))
             for node, message in unsupported:
                 found.losses.append(Loss("unsupported", places.construct(node), message.rstrip("."), *places.of(node)))
         found.sql = ";\n".join(texts)

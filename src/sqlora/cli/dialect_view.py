@@ -73,7 +73,7 @@ def _row(dialect: Dialect, kind: str) -> dict[str, str]:
 
 
 def _runs(base: str) -> str:
-    return f"in {HERE[base]}" if base in HERE else "translated, in DuckDB"
+    return HERE.get(base, "DuckDB, translated")
 
 
 def describe(dialect: Dialect) -> dict[str, Any]:
@@ -116,14 +116,14 @@ def _sample(sql: str, dialect: Dialect) -> str | None:
 
     from sqlora.errors import DialectError
     from sqlora.sql.dialect import load_dialect
-    from sqlora.sql.translate import translate
+    from sqlora.sql.translate import instability, translate
 
     duckdb = load_dialect("duckdb")
     try:
         text, unsupported = translate(duckdb.parse(sql), duckdb, dialect)
     except (DialectError, SqlglotError, ValueError):
         return None
-    return None if unsupported else text
+    return None if unsupported or instability(text, dialect) else text
 
 
 def print_dialect(described: dict[str, Any]) -> None:

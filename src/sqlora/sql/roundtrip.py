@@ -21,7 +21,7 @@ from sqlora.errors import DialectError
 from sqlora.sql.dialect import Dialect
 from sqlora.sql.engines import ENGINES, engine
 from sqlora.sql.places import Places
-from sqlora.sql.translate import first_line, is_fragment, only, plain, write
+from sqlora.sql.translate import canonical, differences, first_line, is_fragment, only, plain, short, write
 
 Outcome = Literal["same", "rewritten", "lost"]
 Kind = Literal["syntax", "statement", "unsupported", "function", "type", "refused", "unwritable", "changed"]
@@ -148,12 +148,12 @@ class RoundTrip:
             return _Problem("unwritable", f"on the way back: {_reason(error)}")
         except (SqlglotError, ValueError, RecursionError) as error:
             return _Problem("unwritable", f"on the way back: {first_line(error)}")
-        if second == way.there or _canonical(read) == _canonical(only(self.through.parse_any(second))):
+        if second == way.there or canonical(read) == canonical(only(self.through.parse_any(second))):
             return None
-        back, came, went = way.back, *_differences(second, way.there)
+        back, came, went = way.back, *differences(second, way.there)
         if way.is_part:
             back, came, went = (text.removeprefix("SELECT ") for text in (back, came, went))
-        return _Problem("changed", f"comes back as {_short(back)}: {self.engine_name} gets {came} instead of {went}")
+        return _Problem("changed", f"comes back as {short(back)}: {self.engine_name} gets {came} instead of {went}")
 
     def _base_tree(self, text: str) -> exp.Expr:
         return only(plain(self.dialect.base).parse_any(text))
@@ -234,32 +234,6 @@ def _parts(node: exp.Expr) -> Iterator[exp.Expr]:
                 yield from _parts(child)
 
 
-def _canonical(tree: exp.Expr) -> exp.Expr:
-    """The tree without differences that mean nothing: ``INTERVAL 1 DAY`` and ``INTERVAL '1' DAY``, a cast twice."""
-    tree = tree.copy()
-    for node in list(tree.find_all(exp.Interval, exp.Cast, exp.Paren)):
-        if isinstance(node, exp.Interval):
-            if isinstance(node.this, exp.Literal):
-                node.this.set("is_string", True)
-        elif isinstance(node, exp.Cast):
-            while isinstance(node.this, exp.Cast) and node.this.to == node.to:
-                node.set("this", node.this.this)
-        elif node is not tree:
-            node.replace(node.this)
-    return tree
-
-
-def _differences(one: str, other: str) -> tuple[str, str]:
-    """The words from the first in which two texts differ to the last, a few more on either side."""
-    left, right = one.split(), other.split()
-    start = next((i for i, (a, b) in enumerate(zip(left, right, strict=False)) if a != b), min(len(left), len(right)))
-    end = 0
-    while end < min(len(left), len(right)) - start and left[-1 - end] == right[-1 - end]:
-        end += 1
-    start, end = max(0, start - 2), max(0, end - 2)
-    return tuple(_short(" ".join(words[start : len(words) - end])) for words in (left, right))  # type: ignore[return-value]
-
-
 def _is_operator(node: exp.Func) -> bool:
     """AND is a function to sqlglot."""
     return isinstance(node, exp.Binary | exp.Connector | exp.Case)
@@ -288,8 +262,3 @@ def _reason(error: DialectError) -> str:
         text = text.removeprefix(f" at {error.token!r}").removeprefix(": ")
     text = text.strip().removesuffix(".")
     return f"{text}; {error.next_step[:1].lower()}{error.next_step[1:]}".removesuffix(".") if error.next_step else text
-
-
-def _short(sql: str) -> str:
-    flat = " ".join(sql.split())
-    return flat if len(flat) <= 120 else f"{flat[:119]}…"

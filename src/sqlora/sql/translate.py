@@ -44,16 +44,25 @@ def write(tree: exp.Expr, dialect: str) -> Written:
     """The text of ``tree`` in a sqlglot dialect, and the nodes that the dialect has no way to say."""
     base = sqlglot.Dialect.get_or_raise(dialect)
     generator = _noting(base.generator_class)(dialect=base, comments=False, unsupported_level=ErrorLevel.IGNORE)
-    text = generator.generate(_without_all(tree) if dialect == "sqlite" else tree)
+    text = generator.generate(_adapted(tree, dialect), copy=False)
     return Written(text, generator.noted)
 
 
-def _without_all(tree: exp.Expr) -> exp.Expr:
-    """``x <> ALL (SELECT …)``, which is how sqlglot reads Snowflake's NOT IN, for an engine that has only NOT IN."""
+def _adapted(tree: exp.Expr, dialect: str) -> exp.Expr:
+    """The tree (a copy) without two things that sqlglot passes on to engines which do not have them.
+
+    ``x <> ALL (SELECT …)`` is how it reads Snowflake's NOT IN, and SQLite has only NOT IN; ``VARCHAR(MAX)`` has a
+    length that is a word to SQL Server only.
+    """
     tree = tree.copy()
-    for node in list(tree.find_all(exp.NEQ)):
-        if isinstance(node.expression, exp.All) and isinstance(query := node.expression.this.unnest(), exp.Query):
-            node.replace(exp.Not(this=exp.In(this=node.this, query=exp.Subquery(this=query))))
+    for node in list(tree.find_all(exp.NEQ, exp.DataType)):
+        if isinstance(node, exp.DataType):
+            if dialect not in ("tsql", "fabric", "redshift") and any(p.name.upper() == "MAX" for p in node.expressions):
+                node.set("expressions", [])
+        elif dialect == "sqlite" and isinstance(node.expression, exp.All):
+            query = node.expression.this.unnest()
+            if isinstance(query, exp.Query):
+                node.replace(exp.Not(this=exp.In(this=node.this, query=exp.Subquery(this=query))))
     return tree
 
 
@@ -101,6 +110,65 @@ def _noting(parent: type[Any]) -> Callable[..., Any]:
 
         _CLASSES[parent] = Noting
     return _CLASSES[parent]
+
+
+def canonical(tree: exp.Expr) -> exp.Expr:
+    """A copy of the tree without differences that mean nothing.
+
+    They are ``INTERVAL 1 DAY`` and ``INTERVAL '1' DAY``, parentheses, and a cast or truncation of the same twice.
+    """
+    tree = exp.Paren(this=tree.copy())
+    for node in list(tree.find_all(exp.Interval, exp.Cast, exp.TimestampTrunc, exp.DateTrunc, exp.Paren)):
+        if isinstance(node, exp.Interval):
+            if isinstance(node.this, exp.Literal):
+                node.this.set("is_string", True)
+        elif isinstance(node, exp.Paren):
+            if node.parent is not None:
+                node.replace(node.this)
+        else:
+            while type(node.this) is type(node) and _other_arguments(node.this) == _other_arguments(node):
+                node.set("this", node.this.this)
+    return tree
+
+
+def _other_arguments(node: exp.Expr) -> dict[str, object]:
+    return {key: value for key, value in node.args.items() if key != "this" and value}
+
+
+def instability(text: str, target: Dialect) -> str:
+    """Why ``text`` in ``target`` is not to be trusted: it is not read there, or not as it was meant; '' if it is.
+
+    What sqlglot writes in a form that it then reads otherwise is written in yet another form the second time.
+    """
+    try:
+        read = only(target.parse_any(text))
+        if any(isinstance(by.this, exp.Literal) and by.this.is_string for by in read.find_all(exp.Ordered)):
+            return f"what it becomes in {target.name} sorts by a text: {short(text)}"  # LISTAGG(a ORDER BY b, ', ')
+        second = target.generate(read)
+        if second == text or canonical(read) == canonical(only(target.parse_any(second))):
+            return ""
+    except (DialectError, SqlglotError, ValueError, RecursionError) as error:
+        reason = error.message if isinstance(error, DialectError) else first_line(error)
+        return f"what it becomes is not read in {target.name}: {reason}"
+    came, went = differences(second, text)
+    return f"what it becomes in {target.name} is read there as {came}, and was written as {went}"
+
+
+def differences(one: str, other: str) -> tuple[str, str]:
+    """The words of two texts from the first in which they differ to the last, with two more on either side."""
+    left, right = one.split(), other.split()
+    start = next((i for i, (a, b) in enumerate(zip(left, right, strict=False)) if a != b), min(len(left), len(right)))
+    end = 0
+    while end < min(len(left), len(right)) - start and left[-1 - end] == right[-1 - end]:
+        end += 1
+    start, end = max(0, start - 2), max(0, end - 2)
+    return short(" ".join(left[start : len(left) - end])), short(" ".join(right[start : len(right) - end]))
+
+
+def short(sql: str) -> str:
+    """The text on one line, of at most 120 characters."""
+    flat = " ".join(sql.split())
+    return flat if len(flat) <= 120 else f"{flat[:119]}…"
 
 
 def only(trees: list[Any]) -> exp.Expr:

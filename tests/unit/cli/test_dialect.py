@@ -39,8 +39,8 @@ def write(text: str | bytes, name: str = "q.sql") -> str:
 def test_list_has_sqlglots_and_says_where_they_run(run: Run) -> None:
     listed = {each["name"]: each for each in json.loads(run("dialect", "list", "--json").stdout)}
     assert len([each for each in listed.values() if each["kind"] == "sqlglot"]) >= 30
-    assert listed["sqlite"]["runs"] == "in SQLite"
-    assert listed["snowflake"]["runs"] == "translated, in DuckDB"
+    assert listed["sqlite"]["runs"] == "SQLite"
+    assert listed["snowflake"]["runs"] == "DuckDB, translated"
     table = run("dialect", "list").stdout
     assert "Microsoft SQL Server" in table
 
@@ -49,7 +49,7 @@ def test_list_has_the_projects_own(run: Run, folder: Path) -> None:
     write((RETAIL / "dialect.toml").read_bytes(), "house.toml")
     write('[project]\ndialect = "house.toml"\n', "sqlora.toml")
     assert json.loads(run("dialect", "list", "--json").stdout)[0] | {"description": ""} == {
-        "name": "larkql", "kind": "project", "base": "duckdb", "runs": "in DuckDB", "description": "",
+        "name": "larkql", "kind": "project", "base": "duckdb", "runs": "DuckDB", "description": "",
     }  # fmt: skip
     write("name = 3", "house.toml")
     broken = run("dialect", "list")
@@ -193,8 +193,8 @@ def test_many_places_of_one_construct_are_counted(run: Run) -> None:
         ("SELECT 'Ünïcödé 日本語', nosuch(1)".encode(), "q.sql:1:23: NOSUCH()"),
         (b"SELECT '\x1b[2J', nosuch(1)", "SELECT '?[2J', nosuch(1)"),
         (b"{\"question\": \"how many\", \"sql\": \"SELECT 1\"}\n", "q.sql:1:"),
-        (b"SELECT " + b"(" * 5000, "q.sql:1:"),
-        (b"SELECT " + b"1 + " * 5000 + b"1", "1 statement, duckdb"),
+        (b"SELECT " + b"(" * 2000, "q.sql:1:"),
+        (b"SELECT " + b"1 + " * 2000 + b"1", "1 statement, duckdb"),
     ],
 )  # fmt: skip
 def test_odd_files_end_in_words(run: Run, data: bytes, words: str) -> None:
@@ -312,6 +312,14 @@ def test_convert_underlines_what_loses_its_meaning(run: Run) -> None:
     assert "q.sql:2:" in found.stderr
     assert "TABLESAMPLE" in found.stderr
     assert "^" in found.stderr
+
+
+def test_convert_does_not_trust_what_it_cannot_read_back(run: Run) -> None:
+    file = write("SELECT STRING_AGG(a, ', ' ORDER BY b) FROM t;")
+    found = run("dialect", "convert", file, "--from", "duckdb", "--to", "redshift")
+    if "WITHIN GROUP" not in found.stdout:  # sqlglot may learn it
+        assert found.exit_code == 1
+        assert "sorts by a text" in found.stderr
 
 
 def test_convert_as_json(run: Run) -> None:

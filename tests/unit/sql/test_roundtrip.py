@@ -14,7 +14,7 @@ from sqlora.sql.engines import Refusal, engine
 from sqlora.sql.places import Places
 from sqlora.sql.roundtrip import RoundTrip, Trip
 from sqlora.sql.spec import DialectSpec
-from sqlora.sql.translate import translate
+from sqlora.sql.translate import canonical, instability, translate
 
 RETAIL = Path(__file__).parents[3] / "examples" / "retail"
 LARKQL = load_dialect("dialect.toml", RETAIL)
@@ -134,6 +134,7 @@ def test_the_engine_says_what_it_has() -> None:
         ("tsql", "snowflake", "SELECT TOP 5 [a b] FROM t", 'SELECT "a b" FROM t ORDER BY 1 LIMIT 5'),
         ("snowflake", "sqlite", "SELECT a FROM t WHERE a NOT IN (SELECT b FROM u)",
          "SELECT a FROM t WHERE a NOT IN (SELECT b FROM u)"),
+        ("tsql", "duckdb", "SELECT CAST(a AS VARCHAR(MAX)) FROM t", "SELECT CAST(a AS TEXT) FROM t"),
         ("duckdb", "larkql", "SELECT SUM(x) FROM t LIMIT 5", "SELECT TOTAL(x) FROM t TAKE 5"),
         ("larkql", "tsql", "SELECT TOTAL(x) FROM t TAKE 5", "SELECT TOP 5 SUM(x) FROM t"),
     ],
@@ -154,6 +155,39 @@ def test_translation_says_what_the_target_has_not() -> None:
     assert Places("SELECT a FROM t TABLESAMPLE (10 PERCENT)", duckdb).construct(node) == "TABLESAMPLE"
     with pytest.raises(DialectError):
         translate(duckdb.parse("SELECT RATIO(1, 2)"), duckdb, LARKQL)
+
+
+@pytest.mark.parametrize(
+    ("dialect", "text", "words"),
+    [
+        ("redshift", "SELECT LISTAGG(a, ', ') WITHIN GROUP (ORDER BY b) FROM t", ""),
+        ("redshift", "SELECT LISTAGG(a ORDER BY b, ', ') FROM t", "sorts by a text"),
+        ("duckdb", "SELECT (", "is not read in duckdb"),
+        ("tsql", "SELECT TOP 5 a FROM t ORDER BY b DESC", ""),
+        ("trino", "SELECT DATE_DIFF('DAY', DATE_TRUNC('DAY', a), DATE_TRUNC('DAY', b)) FROM t", ""),
+    ],
+)
+def test_text_that_its_own_dialect_reads_otherwise(dialect: str, text: str, words: str) -> None:
+    found = instability(text, load_dialect(dialect))
+    assert words in found
+    assert bool(words) == bool(found)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("SELECT INTERVAL 1 DAY", "SELECT INTERVAL '1' DAY", True),
+        ("SELECT CAST(CAST(a AS DATE) AS DATE)", "SELECT CAST(a AS DATE)", True),
+        ("SELECT ((a)) + (b)", "SELECT a + b", True),
+        ("SELECT DATE_TRUNC('DAY', DATE_TRUNC('DAY', a))", "SELECT DATE_TRUNC('DAY', a)", True),
+        ("SELECT INTERVAL 1 DAY", "SELECT INTERVAL 2 DAY", False),
+        ("SELECT CAST(CAST(a AS DATE) AS VARCHAR)", "SELECT CAST(a AS VARCHAR)", False),
+        ("SELECT DATE_TRUNC('MONTH', DATE_TRUNC('DAY', a))", "SELECT DATE_TRUNC('MONTH', a)", False),
+    ],
+)
+def test_differences_that_mean_nothing(one: str, other: str, same: bool) -> None:
+    duckdb = load_dialect("duckdb")
+    assert (canonical(duckdb.parse(one)) == canonical(duckdb.parse(other))) is same
 
 
 words = st.lists(st.sampled_from(
