@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -19,10 +20,13 @@ from sqlora.prepare.questions import BY_MODEL, BY_RULES, with_written_questions
 from sqlora.prepare.questions.answer import problem, questions_in
 from sqlora.prepare.questions.budget import Budget, Prices, prices_of
 from sqlora.prepare.questions.cache import Cache
+from sqlora.prepare.questions.describe import describe
 from sqlora.prepare.questions.endpoint import Chat, Converse, Reply, Request
 from sqlora.prepare.sources.query_log import read_query_log
 from sqlora.project import Project, load_project
 from sqlora.settings import SourceSection, WriterSection
+from sqlora.sql.dialect import Dialect
+from sqlora.sql.schema import Schema
 from tests.wire.shop import Shop, open_shop
 
 from .conftest import MakeProject
@@ -374,3 +378,32 @@ def test_a_cache_is_of_one_model(tmp_path: Path) -> None:
     assert Cache(tmp_path, ("openai", "", "m")).get(request) == Reply("a", 1, 1)
     assert Cache(tmp_path, ("openai", "", "n")).get(request) is None
     assert Cache(tmp_path, ("openai", "", "m")).get(replace(request, temperature=0.5)) is None
+
+
+# --------------------------------------------------------------------------------------------------------- its page
+
+PAGE = (Path(__file__).parents[3] / "docs" / "how-to" / "query-log.md").read_text(encoding="utf-8")
+
+
+def test_the_pages_settings_are_settings(tmp_path: Path) -> None:
+    (tmp_path / "sqlora.toml").write_text("\n".join(re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)))
+    project = load_project(tmp_path, environ={})
+    assert project.prepare.writer is not None
+    assert prices_of(project.prepare.writer, project).output == Decimal("0.00000024")
+    assert project.settings.sources[0].kind == "query-log"
+
+
+def test_every_setting_is_in_the_pages_table() -> None:
+    rows = re.findall(r"^\| (`\w+`(?:, `\w+`)*) \|", PAGE, re.MULTILINE)
+    names = [name for row in rows for name in re.findall(r"\w+", row)]
+    assert set(WriterSection.model_fields) <= set(names)
+
+
+def test_the_pages_question_is_what_the_rules_say() -> None:
+    schema = Schema.from_ddl(
+        "CREATE TABLE customers (id INTEGER PRIMARY KEY, city VARCHAR);"
+        "CREATE TABLE orders (id INTEGER PRIMARY KEY, customer_id INTEGER REFERENCES customers (id), order_date DATE);"
+    )
+    [block] = re.findall(r"((?:^    .*\n)+)\n((?:^    .*\n)+)", PAGE, re.MULTILINE)
+    sql, question = (" ".join(text.split()) for text in block)
+    assert describe(Dialect("postgres").parse(sql), schema) == question

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 
 SHORTEST, LONGEST = 8, 300  # characters
+READ = 20_000  # characters of an answer: what is longer is not what was asked for
 _ITEM = re.compile(r"^\s*(?:[-*•]|\(?\d{1,2}[.):])?\s*(.*?)\s*$")
 _FOREIGN = re.compile(r"https?://|www\.|[`<>{}|\\;]|\bselect\b.*\bfrom\b|\b(?:system|assistant|user) ?:", re.IGNORECASE)
 _SUSPICIOUS = re.compile(
@@ -26,7 +27,7 @@ _COMMON = frozenset(
 
 def questions_in(text: str) -> list[str]:
     """The questions of an answer: a JSON array of texts, or one on each line."""
-    text = re.sub(r"^\s*```\w*\s*|\s*```\s*$", "", text)
+    text = re.sub(r"^```\w*|```$", "", text.strip()[:READ])
     start, end = text.find("["), text.rfind("]")
     if 0 <= start < end:
         try:
