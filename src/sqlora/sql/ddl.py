@@ -5,8 +5,10 @@ Only what makes tables is parsed: a dump's data, settings, indexes and grants ar
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import lru_cache
 from itertools import pairwise
@@ -15,9 +17,11 @@ from typing import cast
 from sqlglot import exp
 from sqlglot.dialects.dialect import Dialect as SqlglotDialect
 from sqlglot.errors import ParseError, SqlglotError
+from sqlglot.parser import Parser
 from sqlglot.tokenizer_core import Token, TokenType
 
 from sqlora.errors import SchemaError
+from sqlora.sql.ddl_reduced import reduced
 from sqlora.sql.schema import DEFAULT_NAMESPACES, Column, ForeignKey, Schema, Table
 
 # What programs write that make dumps, and what is no SQL. Replaced by as many lines, so that places stay.
@@ -34,6 +38,7 @@ NOISE = re.compile(
     re.MULTILINE | re.DOTALL | re.VERBOSE | re.IGNORECASE,
 )
 BATCH = re.compile(r"^[ \t]*GO[ \t]*$", re.MULTILINE | re.IGNORECASE)  # SQL Server: the end of a statement
+KEYS = (TokenType.PRIMARY_KEY, TokenType.FOREIGN_KEY)
 # What may stand between CREATE and TABLE or VIEW.
 MODIFIERS = frozenset(
     """
@@ -46,15 +51,18 @@ MODIFIERS = frozenset(
 def read_ddl(text: str, dialect: str) -> Schema:
     """See `Schema.from_ddl`."""
     tables: dict[str, Table] = {}
-    for statement in _parse(text, dialect):
+    parts: set[str] = set()
+    commented = any(sign in text for sign in ("--", "/*", "#", "//"))  # else no tree need be searched for comments
+    for statement in _parse(text, dialect, parts):
         if isinstance(statement, exp.Create):
-            table = _table(statement, dialect) or _view(statement, tables, dialect)
+            table = _table(statement, dialect, commented) or _view(statement, tables, dialect)
             if table is not None:
                 tables[table.qualified_name.lower()] = table
         elif isinstance(statement, exp.Comment):
             _comment(statement, tables)
         elif isinstance(statement, exp.Alter):
             _alter(statement, tables)
+    tables = {key: table for key, table in tables.items() if key not in parts and not _is_inner(table, dialect)}
     if not tables:
         raise SchemaError("no CREATE TABLE statement with columns in the DDL", "export it from the database")
     return Schema(tuple(_complete(table, tables) for table in tables.values()), dialect)
@@ -73,19 +81,18 @@ def canonical_type(text: str, dialect: str) -> str:
         return text.strip().upper()
 
 
-def _parse(text: str, dialect: str) -> Iterator[exp.Expression]:
-    """The statements that make tables, views, keys and comments, each parsed when it is asked for."""
+def _parse(text: str, dialect: str, parts: set[str]) -> Iterator[exp.Expression]:
+    """The statements that make tables, views, keys and comments, each parsed when it is asked for. Tables that are only
+    parts of others are added to ``parts``.
+    """
     base = SqlglotDialect.get_or_raise(dialect)
     text = NOISE.sub(lambda found: "\n" * found[0].count("\n"), text)
     text = BATCH.sub(";", text)
     try:
-        parser = base.parser()
-        for tokens in _statements(base.tokenize(text)):
-            for tree in parser.parse(tokens, text):
-                if isinstance(tree, exp.Command):
-                    _refuse_unknown_table(tree, tokens[0])
-                elif tree is not None:
-                    yield cast(exp.Expression, tree)
+        tokens, parser = base.tokenize(text), base.parser()
+        parts |= set(_partitions(tokens))
+        for statement in _statements(tokens):
+            yield from _parse_one(statement, text, base, parser)
     except ParseError as error:
         first = error.errors[0] if error.errors else {}
         raise SchemaError(
@@ -99,45 +106,92 @@ def _parse(text: str, dialect: str) -> Iterator[exp.Expression]:
         raise SchemaError(f"the DDL can't be read as {dialect}: {error}") from None
 
 
+def _parse_one(tokens: list[Token], text: str, base: SqlglotDialect, parser: Parser) -> list[exp.Expression]:
+    """One statement's tree, of the reduced statement where the whole is beyond sqlglot; none for what says nothing."""
+    error: ParseError | None = None
+    trees: list[exp.Expr | None] = []
+    try:
+        with _quiet():
+            trees = list(parser.parse(tokens, text))
+    except ParseError as found:
+        error = found
+    if error is None and not any(isinstance(tree, exp.Command) for tree in trees):
+        return [cast(exp.Expression, tree) for tree in trees if tree is not None]
+    if _kind(tokens) != "TABLE":
+        if error is not None:
+            raise error
+        return []  # a view or a change that sqlglot has no word for
+    if (less := reduced(tokens, text)) is not None:
+        with suppress(SqlglotError), _quiet():
+            trees = list(base.parse(less))
+            if not any(isinstance(tree, exp.Command) for tree in trees):
+                return [cast(exp.Expression, tree) for tree in trees if tree is not None]
+    if error is not None:
+        raise error
+    # What sqlglot doesn't understand it keeps as text; a table must not be lost in that way.
+    written = " ".join(text[tokens[0].start : tokens[-1].end + 1].split())
+    raise SchemaError(
+        f"line {tokens[0].line} of the DDL: this can't be understood: {written[:80]}",
+        "reduce it to columns, keys and comments",
+    )
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without sqlglot's warnings of what it doesn't understand: here that is an error, or of no interest."""
+    logger = logging.getLogger("sqlglot")
+    logger.addFilter(_is_other)
+    try:
+        yield
+    finally:
+        logger.removeFilter(_is_other)
+
+
+def _is_other(record: logging.LogRecord) -> bool:
+    return "Falling back to parsing as a 'Command'" not in record.getMessage()
+
+
 def _statements(tokens: list[Token]) -> Iterator[list[Token]]:
     """The tokens of each statement that says something about tables."""
     start = 0
-    for end, token in enumerate(tokens):
-        if token.token_type is TokenType.SEMICOLON:
-            if _is_about_tables(tokens, start, end):
-                yield tokens[start:end]
+    for end, token in enumerate([*tokens, None]):
+        if token is None or token.token_type is TokenType.SEMICOLON:
+            statement = tokens[start:end]
+            if _kind(statement):
+                yield statement
             start = end + 1
-    if _is_about_tables(tokens, start, len(tokens)):
-        yield tokens[start:]
 
 
-def _is_about_tables(tokens: list[Token], start: int, end: int) -> bool:
-    words = [token.text.upper() for token in tokens[start : min(end, start + 8)]]
-    if words[:2] in (["COMMENT", "ON"], ["ALTER", "TABLE"]):
-        return True
+def _kind(tokens: list[Token]) -> str:
+    """What a statement is about: TABLE, VIEW, KEY, COMMENT; '' for what a schema needs nothing of."""
+    words = [token.text.upper() for token in tokens[:8]]
+    if words[:2] == ["COMMENT", "ON"]:
+        return "COMMENT"
+    if words[:2] == ["ALTER", "TABLE"]:
+        return "KEY" if any(token.token_type in KEYS for token in tokens) else ""
     if words[:1] != ["CREATE"]:
-        return False
+        return ""
     kind = next((word for word in words[1:] if word not in MODIFIERS), "")
-    return kind in ("TABLE", "VIEW") and not _is_partition(tokens, start, end)
+    if kind == "TABLE" and _follows(tokens[:12], "PARTITION", "OF") is not None:
+        return ""  # CREATE TABLE t_2024 PARTITION OF t: a part of a table, and no table to ask about
+    return kind if kind in ("TABLE", "VIEW") else ""
 
 
-def _is_partition(tokens: list[Token], start: int, end: int) -> bool:
-    """CREATE TABLE t_2024 PARTITION OF t: a part of a table, and no table to ask about."""
-    words = [token.text.upper() for token in tokens[start : min(end, start + 12)]]
-    return ("PARTITION", "OF") in pairwise(words) and "(" not in words
+def _partitions(tokens: list[Token]) -> Iterator[str]:
+    """The tables that pg_dump makes first and then ATTACHes to another as its parts."""
+    for place, token in enumerate(tokens):
+        if token.text.upper() == "ATTACH" and _follows(tokens[place : place + 2], "ATTACH", "PARTITION") == 0:
+            name = [part.text for part in tokens[place + 2 : place + 5]]
+            yield _key(name[2], name[0]) if name[1:2] == ["."] else _key(name[0], "") if name else ""
 
 
-def _refuse_unknown_table(command: exp.Command, token: Token) -> None:
-    """What sqlglot doesn't understand it keeps as text; a table must not be lost in that way."""
-    text = " ".join(f"{command.this} {command.expression}".split())
-    if re.match(r"CREATE (?:\w+ ){0,4}?TABLE\b", text, re.IGNORECASE):
-        raise SchemaError(
-            f"line {token.line} of the DDL: this can't be understood: {text[:80]}",
-            "reduce it to columns, keys and comments",
-        )
+def _follows(tokens: list[Token], first: str, second: str) -> int | None:
+    """Where the two words stand beside each other."""
+    words = [token.text.upper() for token in tokens]
+    return next((place for place, pair in enumerate(pairwise(words)) if pair == (first, second)), None)
 
 
-def _table(create: exp.Create, dialect: str) -> Table | None:
+def _table(create: exp.Create, dialect: str, commented: bool) -> Table | None:
     body = create.this
     if create.kind != "TABLE" or not isinstance(body, exp.Schema) or not isinstance(body.this, exp.Table):
         return None
@@ -146,8 +200,8 @@ def _table(create: exp.Create, dialect: str) -> Table | None:
     foreign: list[ForeignKey] = []
     for part in body.expressions:
         if isinstance(part, exp.ColumnDef):
-            columns.append(_column(part, dialect))
-            for constraint in part.find_all(exp.ColumnConstraint):
+            columns.append(_column(part, dialect, commented))
+            for constraint in part.args.get("constraints") or ():
                 kind = constraint.args.get("kind")
                 if isinstance(kind, exp.PrimaryKeyColumnConstraint):
                     primary = (part.name,)
@@ -227,7 +281,12 @@ def _type_of(item: exp.Expr, sources: dict[str, Table | None]) -> str:
     return found[0].type if len(found) == 1 else ""
 
 
-def _column(part: exp.ColumnDef, dialect: str) -> Column:
+def _is_inner(table: Table, dialect: str) -> bool:
+    """SQLite's own tables are in its dumps."""
+    return dialect == "sqlite" and table.name.lower().startswith("sqlite_")
+
+
+def _column(part: exp.ColumnDef, dialect: str, commented: bool) -> Column:
     kinds = [constraint.args.get("kind") for constraint in part.args.get("constraints") or ()]
     comment = _text(part.comments)
     nullable = True
@@ -236,10 +295,25 @@ def _column(part: exp.ColumnDef, dialect: str) -> Column:
             comment = kind.this.name
         if isinstance(kind, exp.NotNullColumnConstraint):
             nullable = bool(kind.args.get("allow_null"))
-    if not comment:  # the last column has no comma for the comment to stand behind
-        comment = _text([text for node in part.walk() if node is not part for text in node.comments or ()])
     type_ = part.args.get("kind")
-    return Column(part.name, type_.sql(dialect=dialect, comments=False) if type_ else "", comment, nullable)
+    if commented and not comment:  # the last column has no comma for the comment to stand behind
+        comment = _text(
+            [text for node in part.iter_expressions() for each in node.walk() for text in each.comments or ()]
+        )
+    return Column(part.name, _type(type_, dialect) if type_ else "", comment, nullable)
+
+
+_TYPES: dict[tuple[str, object], str] = {}
+
+
+def _type(type_: exp.Expr, dialect: str) -> str:
+    """The type's text; of types without arguments each is written once, for that takes longer than reading it."""
+    if any(value for key, value in type_.args.items() if key != "this") or not isinstance(type_, exp.DataType):
+        return type_.sql(dialect=dialect, comments=False)
+    key = dialect, type_.this
+    if key not in _TYPES:
+        _TYPES[key] = type_.sql(dialect=dialect, comments=False)
+    return _TYPES[key]
 
 
 def _primary(part: exp.Expression) -> tuple[str, ...]:
