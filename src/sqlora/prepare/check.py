@@ -8,7 +8,7 @@ processes give what one would.
     context      its schema and database, or the project's                          sqlora.prepare.contexts
     rewriting    from the dialect it is written in into the project's               sqlora.prepare.rewrite
     names        tables, columns, functions, ambiguity                              sqlora.sql.check
-    running      within limits; the rewritten query gives the original's rows
+    running      within limits; the rewritten query gives the original's rows; without data, over empty tables
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from sqlglot.errors import SqlglotError
 
 from sqlora.errors import BusyError, DialectError, QueryError, QueryLimitError, SqloraError
 from sqlora.prepare.contexts import Context, Contexts, Recent
+from sqlora.prepare.empty_tables import EmptyTables
 from sqlora.prepare.examples import Candidate, Example, Rejection
 from sqlora.prepare.reasons import reject
 from sqlora.prepare.rewrite import read_foreign
@@ -96,6 +97,7 @@ class Checker:
     schema_tokens: int | None = None
     folder: Path | None = None
     _contexts: Contexts = field(init=False, repr=False)
+    _empty: EmptyTables = field(default_factory=EmptyTables, repr=False)
     _systems: Recent[str, tuple[str, str]] = field(default_factory=lambda: Recent(SYSTEMS), repr=False)
     _verdicts: Recent[tuple[object, ...], Verdict] = field(default_factory=lambda: Recent(KNOWN), repr=False)
 
@@ -111,6 +113,7 @@ class Checker:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._contexts.close()
+        self._empty.close()
 
     def check(self, candidate: Candidate) -> Example | Rejection:
         """The candidate's example, normalized, or why not. BusyError when a database is locked by somebody."""
@@ -179,6 +182,7 @@ class Checker:
             sql, tree = self._in_dialect(candidate, context, original)
             good = self._good(sql, tree, context)
             if not candidate.run or context.database is None:
+                self._require_sense(tree, context)
                 return good
             if original is not None and candidate.prove:
                 return replace(good, has_rows=self._proven(original, tree, context.database))
@@ -215,6 +219,13 @@ class Checker:
         if candidate.normal or tree == original:  # generating it again would give the same text
             return sql, tree
         return self.dialect.generate(tree), tree
+
+    def _require_sense(self, tree: exp.Expr, context: Context) -> None:
+        """A `_Fault` where the engine would refuse the query, though there is no data to run it on."""
+        if self.dialect.base == context.schema.dialect == "duckdb":
+            refusal = self._empty.refusal(tree, context.schema)
+            if refusal is not None:
+                raise _Fault("refused", refusal)
 
     def _proven(self, original: exp.Query, tree: exp.Expr, database: Database) -> bool:
         """Whether there are rows; a `_Fault` where the rewritten query gives others than the original."""

@@ -1,0 +1,94 @@
+"""Would the engine take this query? Asked of DuckDB over the schema's tables with nothing in them.
+
+An example that brings only CREATE TABLE statements has no data to run on. But whether SUM gets numbers, whether every
+column is grouped by, and whether a function takes those types, an engine tells without data.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from sqlglot import exp
+from sqlglot.errors import SqlglotError
+
+from sqlora.sql.duckdb_database import LOCKED
+from sqlora.sql.schema import Schema, Table
+
+if TYPE_CHECKING:
+    import duckdb
+
+# What makes rows out of nothing: such a query is planned, but not run.
+_SOURCES = (exp.Unnest, exp.Lateral, exp.UDTF, exp.GenerateSeries, exp.ExplodingGenerateSeries)
+
+
+class EmptyTables:
+    """A DuckDB in memory that holds nothing. Not for several threads."""
+
+    def __init__(self) -> None:
+        self._connection: duckdb.DuckDBPyConnection | None = None
+
+    def refusal(self, tree: exp.Expr, schema: Schema) -> str | None:
+        """Why DuckDB would refuse a checked query over ``schema``; None where it would not, or can't be asked."""
+        import duckdb
+
+        tables = _named_in(tree, schema)
+        if tables is None:
+            return None
+        try:
+            text = tree.sql("duckdb", comments=False)
+            with_tables = f"WITH {', '.join(map(_empty, tables))} SELECT * FROM ({text})" if tables else text
+            self._connected().execute(f"EXPLAIN {with_tables}" if _makes_rows(tree) else with_tables)
+        except SqlglotError as error:
+            return f"can't be written for DuckDB: {error}"
+        except duckdb.Error as error:
+            message = str(error).strip().splitlines()[0]
+            return None if "Type with name" in message else f"DuckDB refused the query: {message}"
+        return None
+
+    def _connected(self) -> duckdb.DuckDBPyConnection:
+        if self._connection is None:
+            import duckdb
+
+            config = {**LOCKED, "threads": 1, "memory_limit": "256MB"}
+            self._connection = duckdb.connect(":memory:", config=config)
+        return self._connection
+
+    def close(self) -> None:
+        """Let go of it."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
+def _named_in(tree: exp.Expr, schema: Schema) -> list[Table] | None:
+    """The schema's tables that a query names; None where one is in a namespace, which a WITH can't stand for."""
+    found: dict[str, Table] = {}
+    for node in tree.find_all(exp.Table):
+        if node.db:
+            return None
+        table = schema.get(node.name)
+        if table is not None and table.columns:
+            found[table.name.lower()] = table
+    return list(found.values())
+
+
+def _empty(table: Table) -> str:
+    columns = ", ".join(f"{_typed_null(column.type)} AS {_quoted(column.name)}" for column in table.columns)
+    return f"{_quoted(table.name)} AS (SELECT {columns} WHERE FALSE)"
+
+
+@lru_cache(maxsize=1024)
+def _typed_null(kind: str) -> str:
+    """SQLite has columns without a type, of which nothing can be said."""
+    return f"CAST(NULL AS {kind})" if kind else "NULL"
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _makes_rows(tree: exp.Expr) -> bool:
+    if any(clause.args.get("recursive") for clause in tree.find_all(exp.With)):
+        return True
+    return tree.find(*_SOURCES) is not None

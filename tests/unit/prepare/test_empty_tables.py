@@ -1,0 +1,78 @@
+"""Without data, the engine is asked all the same: over the same tables, empty."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from sqlora.prepare.check import Checker
+from sqlora.prepare.empty_tables import EmptyTables
+from sqlora.prepare.examples import Candidate, Example, Rejection
+from sqlora.sql.dialect import Dialect
+from sqlora.sql.schema import Schema
+
+DDL = 'CREATE TABLE head (age INTEGER, name VARCHAR, born DATE, "a ""b" DECIMAL(8, 2)); CREATE TABLE other (x INTEGER)'
+
+
+@pytest.fixture
+def empty() -> Iterator[EmptyTables]:
+    tables = EmptyTables()
+    yield tables
+    tables.close()
+
+
+def refusal(empty: EmptyTables, sql: str, ddl: str = DDL) -> str | None:
+    return empty.refusal(Dialect("duckdb").parse(sql), Schema.from_ddl(ddl))
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT name, SUM(age) FROM head GROUP BY name ORDER BY 2 DESC LIMIT 3",
+        'WITH head AS (SELECT age, "a ""b" AS b FROM head) SELECT AVG(b) FROM head',
+        "SELECT name FROM head UNION SELECT CAST(x AS TEXT) FROM other",
+        "SELECT * FROM head AS h JOIN other ON other.x = h.age WHERE born > '2024-01-01'",
+        "SELECT 1",
+        "WITH RECURSIVE r AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM r) SELECT n FROM r",
+        "SELECT i FROM range(100000000000) AS t(i), other",
+        "SELECT SUM(age) FROM main.head",
+    ],
+)
+def test_what_the_engine_would_take_is_taken_at_once(empty: EmptyTables, sql: str) -> None:
+    assert refusal(empty, sql) is None
+
+
+@pytest.mark.parametrize(
+    ("sql", "why"),
+    [
+        ("SELECT SUM(name) FROM head", "sum"),
+        ("SELECT name, MAX(age) FROM head", "GROUP BY"),
+        ("SELECT name FROM head WHERE name > 3", "cast"),
+        ("SELECT born + name FROM head", "DATE"),
+        ("SELECT name FROM head UNION SELECT x, x FROM other", "number of"),
+    ],
+)
+def test_types_and_groups_are_checked_without_a_row(empty: EmptyTables, sql: str, why: str) -> None:
+    found = refusal(empty, sql)
+    assert found is not None
+    assert why in found
+
+
+def test_a_column_without_a_type_is_nothing_to_refuse(empty: EmptyTables) -> None:
+    schema = Schema.from_ddl("CREATE TABLE t (a, b STRANGE_TYPE)", "sqlite")
+    assert empty.refusal(Dialect("duckdb").parse("SELECT SUM(a) FROM t"), schema) is None
+
+
+def test_nothing_outside_is_read(empty: EmptyTables) -> None:
+    found = refusal(empty, "SELECT * FROM read_csv('/etc/passwd')")
+    assert found is not None
+
+
+def test_an_example_that_brings_only_a_schema_is_asked_about(dialect: Dialect) -> None:
+    with Checker(dialect) as checker:
+        for sql, good in (("SELECT TOTAL(age) FROM head", True), ("SELECT TOTAL(name) FROM head", False)):
+            checked = checker.check(Candidate(Example("a question", sql, "s"), ddl=DDL, run=False))
+            assert isinstance(checked, Example) is good
+            if isinstance(checked, Rejection):
+                assert checked.reason == "refused"
