@@ -183,8 +183,11 @@ class Backend(Protocol):
 
     # answers --------------------------------------------------------------------------------------------------
 
-    def system(self, deployment: str = BASE) -> str:
-        """The system text to ask with: that of the data the deployment's model was trained on."""
+    def system(self, deployment: str = BASE, question: str = "") -> str:
+        """The system text to ask ``question`` with: that of the data the deployment's model was trained on.
+
+        Where that data shows each question what it needs of a wide schema, that of this question.
+        """
 
     def converse(
         self,

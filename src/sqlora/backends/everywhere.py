@@ -190,9 +190,9 @@ class Everywhere(Closing):
 
     # answers --------------------------------------------------------------------------------------------------
 
-    def system(self, deployment: str = BASE) -> str:
+    def system(self, deployment: str = BASE, question: str = "") -> str:
         """See `Backend`."""
-        return self.backend_of(deployment).system(deployment)
+        return self.backend_of(deployment).system(deployment, question)
 
     def converse(
         self,

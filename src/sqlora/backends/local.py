@@ -334,12 +334,13 @@ class LocalBackend(Closing):
 
     # answers --------------------------------------------------------------------------------------------------
 
-    def system(self, deployment: str = BASE) -> str:
-        """The system text to ask with: that of the data the deployment's model was trained on.
+    def system(self, deployment: str = BASE, question: str = "") -> str:
+        """The system text to ask ``question`` with: that of the data the deployment's model was trained on.
 
-        For the base model, that of the newest dataset. Without a dataset, the project's own dialect and schema.
+        For the base model, that of the newest dataset. Without a dataset, or where its questions have texts of their
+        own, the project's own dialect and schema (of a wide one, what the question needs).
         """
-        return self._serving.systems.of(self._target(deployment))
+        return self._serving.systems.of(self._target(deployment), question)
 
     def count_tokens(self, deployment: str, record: Mapping[str, Any]) -> int:
         """The tokens of the prompt that `converse` would give the model; nothing is answered, and no adapter loaded.

@@ -21,7 +21,7 @@ from sqlora.backends.target import Target
 from sqlora.engines.base import Engine, Request, Sampling
 from sqlora.engines.residency import Residency
 from sqlora.project import Project
-from sqlora.prompting import encode, read_turns
+from sqlora.prompting import asked_in, encode, read_turns
 
 PREFIX_FILE = "prefix.safetensors"
 MOST_TEXTS = 64  # system texts whose tokens are kept; each fits the context, so they are some megabytes at most
@@ -130,7 +130,7 @@ class Serving:
     def _encode(self, served: Served, target: Target, conversation: Mapping[str, Any]) -> tuple[tuple[int, ...], str]:
         system, turns = read_turns(conversation)
         if not system and target.model is not None:
-            system = self.systems.known(target) or ""  # nobody's is better than no answer
+            system = self.systems.known(target, asked_in(conversation)) or ""  # nobody's is better than no answer
             conversation = {**conversation, "system": [{"text": system}]} if system else conversation
         check_characters(system, turns, served.engine.context)
         return encode(served.tokenizer, conversation).prompt, system

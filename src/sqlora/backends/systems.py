@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
 from functools import lru_cache
 
 from sqlora.backends.target import Target
@@ -10,9 +12,10 @@ from sqlora.errors import SqloraError
 from sqlora.platform.models import CustomModel
 from sqlora.prepare.dataset import Dataset, list_datasets
 from sqlora.project import Project
-from sqlora.prompting import parts, system_text
+from sqlora.prompting import SchemaPrompt, parts
 
 MOST_MODELS = 256  # whose texts are kept in memory
+FRESH_SECONDS = 60.0  # for which a schema that was read counts as the database's
 
 
 class Systems:
@@ -23,21 +26,27 @@ class Systems:
         self._of_model = lru_cache(MOST_MODELS)(self._read_model)
         self._of_dataset = lru_cache(MOST_MODELS)(dataset_system)
         self._known = lru_cache(MOST_MODELS)(self._read_known)
+        self._reading = threading.Lock()
+        self._prompt: SchemaPrompt | None = None
+        self._read_at = 0.0
 
-    def of(self, target: Target) -> str:
+    def of(self, target: Target, question: str = "") -> str:
         """That of the data the target was trained on; for the base model, of the newest dataset.
 
-        Without one, what the project's own dialect and schema give; the error of the project's database when it has
-        none that can be read.
+        Without one, and where the data shows each question what it needs of a wide schema, what the project's own
+        dialect and schema give; the error of the project's database when it has none that can be read.
         """
         if target.model is not None:
-            return self._of_model(target.model)
-        newest = self._newest()  # datasets come and go while the base model is served
-        return (newest and self._of_dataset(newest)) or self._project_system()
+            trained = self._of_model(target.model)
+        else:
+            newest = self._newest()  # datasets come and go while the base model is served
+            trained = self._of_dataset(newest) if newest else None
+        return trained or self._project_prompt().system(question)
 
-    def known(self, target: Target) -> str | None:
+    def known(self, target: Target, question: str = "") -> str | None:
         """The same; None where there is none, as of an adapter from elsewhere in a project without a database."""
-        return self._known(target, self._newest() if target.model is None else None)
+        prompt = self._known(target, self._newest() if target.model is None else None)
+        return prompt.system(question) if isinstance(prompt, SchemaPrompt) else prompt
 
     def is_own(self, target: Target, text: str) -> bool:
         """Whether ``text`` is the one that the target's questions come with, so that its prefix is worth a file.
@@ -47,26 +56,31 @@ class Systems:
         """
         return text == self.known(target)
 
-    def _read_known(self, target: Target, newest: Dataset | None) -> str | None:
+    def _read_known(self, target: Target, newest: Dataset | None) -> str | SchemaPrompt | None:
         try:
-            return self.of(target)
+            if target.model is not None:
+                return self._of_model(target.model) or self._project_prompt()
+            return (newest and self._of_dataset(newest)) or self._project_prompt()
         except SqloraError:  # no dataset and no database: it cannot be told
             return None
 
     def _newest(self) -> Dataset | None:
         return next(iter(list_datasets(self._project.state)), None)
 
-    def _read_model(self, model: CustomModel) -> str:
+    def _read_model(self, model: CustomModel) -> str | None:
         manifest = self._project.state / model.folder / "manifest.json"
         try:
             system = json.loads(manifest.read_text(encoding="utf-8")).get("system")
         except (FileNotFoundError, json.JSONDecodeError):
             system = None
-        return system if isinstance(system, str) and system else self._project_system()
+        return system if isinstance(system, str) and system else None
 
-    def _project_system(self) -> str:
-        dialect, schema = self._project.dialect(), self._project.schema()
-        return system_text(dialect.name, schema.to_prompt(self._project.prepare.schema_style, dialect))
+    def _project_prompt(self) -> SchemaPrompt:
+        """That of the database as it is, or was a short while ago: a wide schema takes long to read."""
+        with self._reading:
+            if self._prompt is None or time.monotonic() - self._read_at > FRESH_SECONDS:
+                self._prompt, self._read_at = self._project.schema_prompt(), time.monotonic()
+            return self._prompt
 
 
 def dataset_system(dataset: Dataset) -> str | None:

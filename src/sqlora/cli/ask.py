@@ -50,7 +50,7 @@ def command(
     project = open_project(ctx)
     with open_backend(project) as place:
         name = deployment or _default_deployment(project, place)
-        conversation = record(place.system(name), question)
+        conversation = record(place.system(name, question), question)
         sampling = Sampling(max_tokens=max_tokens or project.evaluate.max_tokens)
         completion = _answer(place, name, conversation, sampling, not as_json)
         if not is_base(project, name) and can_search(place, name):

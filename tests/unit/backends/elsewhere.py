@@ -95,7 +95,7 @@ class Elsewhere:
     def delete_deployment(self, id: str) -> None:
         self.state.ledger.deleted(self._row("deployment", id).id)
 
-    def system(self, deployment: str = BASE) -> str:
+    def system(self, deployment: str = BASE, question: str = "") -> str:
         return f"the system text of {self.name}"
 
     def converse(

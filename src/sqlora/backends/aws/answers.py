@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import sqlite3
 import time
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
@@ -20,7 +20,7 @@ from sqlora.cost.training import CHARACTERS_A_TOKEN
 from sqlora.engines.base import Completion, Delta, Sampling, StopReason
 from sqlora.errors import ServiceError
 from sqlora.platform.usage import UsageRow
-from sqlora.prompting import read_turns
+from sqlora.prompting import asked_in, read_turns
 
 THREADS = 8  # of a batch; a deployment takes 2,000 requests a minute
 TRIES = 3  # of an answer in a batch, each with boto3's own
@@ -34,11 +34,14 @@ _STOPS: dict[str, StopReason] = {
 
 @dataclass(frozen=True)
 class Asked:
-    """Whom to ask: ``name`` for the books, ``model_id`` for Bedrock, ``system`` where a record has none."""
+    """Whom to ask: ``name`` for the books, ``model_id`` for Bedrock.
+
+    ``system`` gives a question's system text, where a record has none.
+    """
 
     name: str
     model_id: str
-    system: str | None
+    system: Callable[[str], str | None] = lambda question: None
 
 
 class Answers:
@@ -109,7 +112,7 @@ class Answers:
 def converse_request(asked: Asked, record: Mapping[str, Any], sampling: Sampling) -> dict[str, Any]:
     """The parameters of ConverseStream. Beams and seeds are not offered there, and left out."""
     system, turns = read_turns(record)
-    system = system or asked.system or ""
+    system = system or asked.system(asked_in(record)) or ""
     request: dict[str, Any] = {
         "modelId": asked.model_id,
         "messages": [{"role": turn.role, "content": [{"text": turn.text}]} for turn in turns],

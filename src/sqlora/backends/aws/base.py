@@ -151,10 +151,10 @@ class AwsBackend(Closing, ABC):
 
     # answers --------------------------------------------------------------------------------------------------
 
-    def system(self, deployment: str = BASE) -> str:
+    def system(self, deployment: str = BASE, question: str = "") -> str:
         """See `Backend`."""
         row = None if self._is_base(deployment) else self._deployments.row(deployment)
-        return self._system_of(row) or self._systems.of(target_of_base(self.project))
+        return self._system_of(row) or self._systems.of(target_of_base(self.project), question)
 
     def converse(
         self,
@@ -187,7 +187,7 @@ class AwsBackend(Closing, ABC):
 
     def _asked(self, deployment: str) -> Asked:
         if self._is_base(deployment):
-            return Asked(BASE, self._base_id, None)
+            return Asked(BASE, self._base_id)
         row = self._deployments.row(deployment)
         if row.status == "created" and row.details.get("status") != "Active":
             row = self._deployments.refresh(row)
@@ -195,7 +195,8 @@ class AwsBackend(Closing, ABC):
             how = "being deleted" if row.status == "deleting" else row.details.get("status", "not made yet")
             raise ConflictError(f"deployment {row.name!r} is {how}", f"sqlora deploy {row.parent_id}")
         self.site.require_here(row)
-        return Asked(row.name, row.arn, self._system_of(row) or self._known_system())
+        own = self._system_of(row)
+        return Asked(row.name, row.arn, (lambda question: own) if own else self._known_system)
 
     def _system_of(self, deployment: Resource | None) -> str | None:
         if deployment is None or deployment.parent_id is None:
@@ -203,9 +204,9 @@ class AwsBackend(Closing, ABC):
         found: str | None = self.state.ledger.get(deployment.parent_id).details.get("system")
         return found
 
-    def _known_system(self) -> str | None:
+    def _known_system(self, question: str) -> str | None:
         with suppress(SqloraError):  # no dataset and no database: nobody's is better than no answer
-            return self._systems.of(target_of_base(self.project))
+            return self._systems.of(target_of_base(self.project), question)
         return None
 
     # taking it all away ---------------------------------------------------------------------------------------

@@ -34,6 +34,7 @@ from sqlora.platform.names import check_name
 from sqlora.platform.state import State
 from sqlora.platform.usage import UsageRow
 from sqlora.project import Project
+from sqlora.prompting import asked_in
 
 AT_ONCE = 32  # questions of a batch on their way; the server computes them together
 
@@ -185,9 +186,9 @@ class VllmBackend(ServesOnly):
 
     # answers --------------------------------------------------------------------------------------------------
 
-    def system(self, deployment: str = BASE) -> str:
+    def system(self, deployment: str = BASE, question: str = "") -> str:
         """See `Backend`."""
-        return self._systems.of(self._target(deployment)[0])
+        return self._systems.of(self._target(deployment)[0], question)
 
     def count_tokens(self, deployment: str, record: Mapping[str, Any]) -> int:
         """The tokens of the prompt that `converse` would send, counted by the server."""
@@ -262,7 +263,8 @@ class VllmBackend(ServesOnly):
         return answers.begin(place.server, answers.body(place.model, chat, sampling), request_id)
 
     def _messages(self, place: Place, record: Mapping[str, Any]) -> list[dict[str, str]]:
-        return answers.messages(record, self._systems.known(place.target) if place.target.model else None)
+        system = self._systems.known(place.target, asked_in(record)) if place.target.model else None
+        return answers.messages(record, system)
 
     def _place(self, deployment: str) -> Place:
         target, row = self._target(deployment)

@@ -44,7 +44,7 @@ def test_tokens_that_were_cached_beside_the_input_do_not_lose_the_row(state: Sta
     usage = {"inputTokens": 3, "outputTokens": 2, "cacheReadInputTokens": 800}
     delta = {"contentBlockDelta": {"delta": {"text": "SELECT 1"}}}
     asked = answers(state, delta, {"messageStop": {"stopReason": "end_turn"}}, {"metadata": {"usage": usage}})
-    *_, last = asked.converse(Asked("shop", "arn", None), record("s", "q?"), None, "ann")
+    *_, last = asked.converse(Asked("shop", "arn"), record("s", "q?"), None, "ann")
     assert isinstance(last, Completion)
     [row] = state.usage.list()
     assert (row.input_tokens, row.output_tokens, row.cached_tokens) == (3, 2, 3)
