@@ -139,12 +139,13 @@ class Checker:
 
     def _taught(self, example: Example, verdict: Verdict, context: Context) -> Example:
         """The example as it would be taught: with a system text of its own where that is not the project's."""
-        prompt, system, recalled = context.prompt, example.system, None
+        prompt, system, recalled, asked = context.prompt, example.system, None, None
+        if prompt.prunes or not context.shared:
+            system = prompt.system(example.question, verdict.needed)
         if prompt.prunes:
             found = recall(prompt.shown(example.question), verdict.needed)
             recalled = (found.table_share, found.column_share)
-        if prompt.prunes or not context.shared:
-            system = prompt.system(example.question, verdict.needed)
+            asked = None if found.whole else prompt.system(example.question)
         return replace(
             example,
             sql=verdict.sql,
@@ -153,6 +154,7 @@ class Checker:
             constructs=verdict.constructs,
             uses=verdict.uses,
             recall=recalled,
+            asked=asked,
         )
 
     def _late_fault(self, checked: Example, context: Context) -> tuple[str, str] | None:

@@ -24,9 +24,10 @@ class Example:
     of the database that it is about and ``time`` when it was asked (ISO 8601), where a source knows them; ``weight`` is
     how often the query was seen (a query log's).
 
-    The last three are for the card, and no part of the dataset: the SQL ``constructs`` in the query, the tables and
+    The last ones are for the card and no part of the dataset: the SQL ``constructs`` in the query, the tables and
     columns that it ``uses`` (``store.city``), and which share of the needed tables and columns its schema text has,
-    where that was cut to what the question seems to need (``recall``).
+    where that was cut to what the question seems to need (``recall``). What is missing there is put in to teach by;
+    ``asked`` is then the text without, which the question would be asked with, and is tested with.
     """
 
     question: str
@@ -42,6 +43,7 @@ class Example:
     constructs: tuple[str, ...] = ()
     uses: tuple[str, ...] = ()
     recall: tuple[float, float] | None = None
+    asked: str | None = None
 
 
 @dataclass(frozen=True)

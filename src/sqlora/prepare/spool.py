@@ -89,7 +89,7 @@ class ExampleSpool(Spool[Example]):
         """The examples that are in a split, in order."""
         for example, place in zip(self, self._splits, strict=True):
             if place != self._LEFT_OUT:
-                yield example if example.split == SPLITS[place] else replace(example, split=SPLITS[place])
+                yield _placed(example, SPLITS[place])
 
     def examples(self, split: Split) -> Iterator[Example]:
         """The examples of one split, in order."""
@@ -98,3 +98,10 @@ class ExampleSpool(Spool[Example]):
     def count(self, split: Split) -> int:
         """How many examples the split has."""
         return self._splits.count(SPLITS.index(split))
+
+
+def _placed(example: Example, split: Split) -> Example:
+    if example.asked is not None:
+        system = example.asked if split == "test" else example.system
+        return replace(example, split=split, system=system, asked=None)
+    return example if example.split == split else replace(example, split=split)

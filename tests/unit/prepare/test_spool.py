@@ -61,3 +61,14 @@ def test_rejections_too(tmp_path: Path) -> None:
     with Spool[Rejection](tmp_path) as spool:
         spool.add(Rejection("syntax", examples(1)[0], "d", "o", "s"))
         assert [rejection.suggestion for rejection in spool] == ["s"]
+
+
+def test_a_test_question_is_asked_with_what_the_model_would_be_shown(tmp_path: Path) -> None:
+    example = Example("q", "SELECT 1", "s", system="all that is needed", asked="what is shown")
+    with ExampleSpool(tmp_path) as spool:
+        spool.extend([example, example])
+        spool.place(["train", "test"])
+        assert [(each.system, each.asked) for each in spool.placed()] == [
+            ("all that is needed", None),
+            ("what is shown", None),
+        ]
