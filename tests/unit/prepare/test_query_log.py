@@ -16,13 +16,13 @@ from hypothesis import strategies as st
 
 from sqlora.errors import DatasetError
 from sqlora.prepare.examples import Candidate, Rejection
-from sqlora.prepare.sources.query_log import read_query_log
+from sqlora.prepare.sources.query_log import Reader, read_query_log
 from sqlora.prepare.sources.query_log.formats import read_log, recognize
 from sqlora.prepare.sources.query_log.mask import Mask
 from sqlora.prepare.sources.query_log.safe import UnsafeError, make_safe
 from sqlora.prepare.sources.query_log.safe_values import SafeValues
 from sqlora.prepare.sources.query_log.seen import Seen
-from sqlora.prepare.sources.query_log.tally import Tally
+from sqlora.prepare.sources.query_log.tally import Entry, Tally
 from sqlora.project import Project
 from sqlora.sql.database import Database
 from sqlora.sql.dialect import Dialect
@@ -348,3 +348,35 @@ def test_a_project_without_a_database(tmp_path: Path) -> None:
     assert only.example.question == "What are the cities of the customers where the city is Leeds?"
 
 
+
+
+# ------------------------------------------------------------------------------------------------------- odd trees
+
+QUERIES = [
+    "SELECT c . city , COUNT ( * ) FROM customer c LEFT JOIN sale s ON s . customer_id = c . customer_id GROUP BY 1 HAVING COUNT ( * ) > 3 ORDER BY 2 DESC LIMIT 3",
+    "WITH t AS ( SELECT customer_id , SUM ( amount ) AS total FROM sale GROUP BY customer_id ) SELECT AVG ( total ) FROM t",
+    "SELECT name FROM customer WHERE customer_id NOT IN ( SELECT customer_id FROM sale WHERE reference LIKE 'w%' )",
+    "SELECT city FROM customer UNION ALL SELECT reference FROM sale EXCEPT SELECT name FROM customer",
+    "SELECT EXTRACT ( YEAR FROM sold_on ) , CASE WHEN returned THEN 1 ELSE 2 END FROM sale WHERE sold_on > now ( ) - INTERVAL '30 days'",
+    "SELECT RANK ( ) OVER ( PARTITION BY city ORDER BY salary DESC ) , COUNT ( DISTINCT name ) FROM customer WHERE NOT EXISTS ( SELECT 1 FROM sale )",
+]
+TOKENS = sorted({token for sql in QUERIES for token in sql.split()})
+EDITS = st.lists(st.tuples(st.integers(0, 60), st.sampled_from(["drop", "put", "swap"]), st.sampled_from(TOKENS)), max_size=4)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.sampled_from(QUERIES), EDITS)
+def test_any_text_is_read_or_rejected(sql: str, edits: list[tuple[int, str, str]]) -> None:
+    tokens = sql.split()
+    for place, edit, token in edits:
+        place %= len(tokens)
+        if edit == "drop":
+            del tokens[place]
+        elif edit == "put":
+            tokens.insert(place, token)
+        else:
+            tokens[place], tokens[-1] = tokens[-1], tokens[place]
+    reader = Reader(POSTGRES, Mask(POSTGRES), PEOPLE, SafeValues(PEOPLE), False)
+    rejected = reader.read(Entry(" ".join(tokens), "line 1", 1, "", "", ()), "log")
+    assert (rejected is None) == (len(reader.queries(None)) == 1)
+    assert all(query.question for query in reader.queries(None))

@@ -68,6 +68,8 @@ class _Select:
         self.scope = Scope.of(select, around.schema, around)
         if not self.scope.sources:
             raise NoQuestionError("a query without a table")
+        if not select.selects:
+            raise NoQuestionError("a query for nothing")
         self.words = _Words(self.scope)
         self.keys = grouping(select)
 

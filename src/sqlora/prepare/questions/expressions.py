@@ -146,7 +146,7 @@ class Values(ABC):
         if isinstance(node, exp.CountIf):
             return f"{self._number_of_rows()} where {self.clause(node.this)}"
         if isinstance(this, exp.Distinct):
-            this = this.expressions[0]
+            this = this.expressions[0] if this.expressions else None
             if not isinstance(node, exp.Min | exp.Max):
                 raise NoQuestionError(f"DISTINCT in {node.sql_name()}")
         if isinstance(node, exp.Sum):

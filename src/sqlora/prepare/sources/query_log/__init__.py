@@ -121,7 +121,8 @@ class Reader:
             return self._reject(error.reason, error.detail, entry, name)
         except NoQuestionError as error:
             return self._reject("no question", f"the rules have no words for {error}", entry, name)
-        except (SqlglotError, RecursionError, ValueError) as error:
+        except (SqlglotError, RecursionError, ValueError, LookupError, AttributeError, TypeError) as error:
+            # The parser takes texts that are no SQL, and makes trees of them that lack what every query has.
             return self._reject("syntax", f"can't be read ({type(error).__name__})", entry, name)
         self._found[template] = Query(sql, question, entry.calls, _moment(entry.time), entry.database, entry.place)
         return None
