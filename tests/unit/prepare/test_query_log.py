@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sqlora.errors import DatasetError
-from sqlora.prepare.examples import Candidate, Rejection
+from sqlora.prepare.examples import Candidate, PrepareProgress, Rejection
 from sqlora.prepare.sources.query_log import Reader, read_query_log
 from sqlora.prepare.sources.query_log.formats import read_log, recognize
 from sqlora.prepare.sources.query_log.mask import Mask
@@ -245,6 +245,14 @@ def test_a_long_log_is_read_as_it_is_counted(tmp_path: Path) -> None:
     with log.open("r+") as out:
         out.truncate(400_000)
     assert sum(1 for _ in found) < 100_000
+
+
+def test_a_long_log_tells_how_far_it_is(make_project: MakeProject, tmp_path: Path) -> None:
+    (tmp_path / "log.csv").write_text("query,calls\n" + "SELECT city FROM customer,1\n" * 45_000)
+    project = make_project('[[sources]]\nkind = "query-log"\npath = "log.csv"\n')
+    told: list[PrepareProgress] = []
+    assert len(list(read_query_log(project.sources[0], project, "log.csv", told.append))) == 1
+    assert [(each.phase, each.done) for each in told] == [("reading log.csv", 20_000), ("reading log.csv", 40_000)]
 
 
 # ------------------------------------------------------------------------------------------------------- safety

@@ -20,7 +20,7 @@ from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
 from sqlora.errors import DialectError
-from sqlora.prepare.examples import Candidate, Example, Rejection
+from sqlora.prepare.examples import Candidate, Example, PrepareProgress, Rejection
 from sqlora.prepare.questions import BY_RULES, writes_questions
 from sqlora.prepare.questions.describe import NoQuestionError, describe
 from sqlora.prepare.reasons import SUGGESTIONS
@@ -35,6 +35,7 @@ from sqlora.sql.schema import Schema
 from sqlora.sql.structure import structure
 
 if TYPE_CHECKING:
+    from sqlora.prepare.examples import ReportProgress
     from sqlora.project import Project
     from sqlora.settings import SourceSection
 
@@ -42,15 +43,19 @@ __all__ = ["read_query_log"]
 
 SHOWN = 20  # unusable rows of a reason that are told one by one; the rest is counted
 NOT_TAUGHT = "nothing to do: only queries are taught"
+REPORT_EVERY = 20_000  # statements
 LENGTH = 300  # characters of a masked statement that are shown
 
 
-def read_query_log(source: SourceSection, project: Project, name: str) -> Iterator[Candidate | Rejection]:
+def read_query_log(
+    source: SourceSection, project: Project, name: str, report: ReportProgress | None = None
+) -> Iterator[Candidate | Rejection]:
     """An example for each structure of the log's queries, the most frequent first; at most ``source.count``.
 
     ``Example.weight`` is how often the structure ran, ``time`` when it ran first, as far as the log says. Statements
     are in ``source.written_in``, else in what the kind of log speaks (PostgreSQL, Snowflake), else in the project's
-    dialect. Raises DatasetError for a file that is no log.
+    dialect. ``report`` is told now and then how many were read, since nothing comes out before all are. Raises
+    DatasetError for a file that is no log.
     """
     assert source.path is not None  # `SourceSection` has checked it
     log = recognize(source.path)
@@ -59,7 +64,9 @@ def read_query_log(source: SourceSection, project: Project, name: str) -> Iterat
     mask = Mask(dialect)
     tally = Tally(mask, verbs=dialect.spec is None)
     unusable: Counter[str] = Counter()
-    for found in read_log(source.path, log, dialect):
+    for number, found in enumerate(read_log(source.path, log, dialect), start=1):
+        if report is not None and number % REPORT_EVERY == 0:
+            report(PrepareProgress(f"reading {name}", number))
         if isinstance(found, Seen):
             tally.add(found)
             continue
