@@ -23,10 +23,9 @@ def read_foreign(sql: str, written_in: Dialect, context: Context) -> exp.Query:
     """
     tree, places = _parse(sql, written_in), Findings(sql)
     aliases = {found.alias.lower() for found in tree.find_all(exp.Alias, exp.TableAlias, exp.CTE, exp.Table)}
-    for node in list(tree.find_all(exp.Column, exp.Table)):
-        if isinstance(node, exp.Table):
-            context.spell(node.this, context.tables)
-            continue
+    for table in tree.find_all(exp.Table):
+        context.spell(table.this, context.tables)
+    for node in list(tree.find_all(exp.Column)):
         qualifier = node.args.get("table")
         if qualifier is not None and qualifier.name.lower() not in aliases:
             context.spell(qualifier, context.tables)
