@@ -243,8 +243,9 @@ def database(project: Project) -> Check:
 
 def sources(project: Project) -> Check:
     """The files that sources name are there."""
-    files = [path for source in project.sources for path in (source.path, source.glossary) if path]
-    if missing := [path for path in files if not path.is_file()]:
+    from sqlora.prepare.sources import inputs
+
+    if missing := [path for source in project.sources for path in inputs(source) if not path.exists()]:
         return Check("sources", "fail", f"no file {missing[0]}", "correct its path in sqlora.toml")
     if not project.sources:
         return Check("sources", "fail", "sqlora.toml names none", 'add [[sources]] with kind = "synthesize"')

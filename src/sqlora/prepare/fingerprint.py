@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sqlora.prepare.limits import longest_record
+from sqlora.prepare.sources import inputs
 
 if TYPE_CHECKING:
     from sqlora.project import Project
@@ -31,10 +32,8 @@ def _parts(project: Project) -> Iterator[str]:
     yield json.dumps([longest_record(project)])
     for source in project.sources:
         yield source.model_dump_json()
-        for path in source.files():
+        for path in inputs(source):
             yield _content(path)
-        if source.databases is not None:
-            yield _content(source.databases)
     yield _content(project.folder / project.dialect_name) if project.dialect_name.endswith(".toml") else ""
     yield _database(project)
     own = Path(__file__).parent

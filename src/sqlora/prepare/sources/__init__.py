@@ -15,12 +15,13 @@ from sqlora.errors import ConfigError
 from sqlora.prepare.sources.bedrock_conversation import read_bedrock_conversation
 from sqlora.prepare.sources.bird import read_bird
 from sqlora.prepare.sources.candidates import Found, sample
+from sqlora.prepare.sources.collection import lay_out
 from sqlora.prepare.sources.openai_chat import read_openai_chat
 from sqlora.prepare.sources.pairs import read_pairs
 from sqlora.prepare.sources.rewrite import read_rewrites
 from sqlora.prepare.sources.spider import read_spider
 from sqlora.prepare.sources.sql_create_context import read_sql_create_context
-from sqlora.prepare.sources.wikisql import read_wikisql
+from sqlora.prepare.sources.wikisql import read_wikisql, tables_of
 
 if TYPE_CHECKING:
     from sqlora.prepare.examples import Candidate, Rejection
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from sqlora.sql.database import Database
     from sqlora.sql.schema import Schema
 
-__all__ = ["ENDLESS", "read_source"]
+__all__ = ["ENDLESS", "inputs", "read_source"]
 
 ENDLESS = ("synthesize", "schema-only")  # kinds that go on until nobody asks them for more
 
@@ -50,6 +51,18 @@ def read_source(
     from sqlora.prepare.questions import with_written_questions
 
     return with_written_questions(_read(source, project, name, schema, database), project, source)
+
+
+def inputs(source: SourceSection) -> tuple[Path, ...]:
+    """Every file and folder that a source reads, those too that it finds beside its path."""
+    found: list[Path | None] = [*source.files(), source.databases]
+    if source.path is not None and source.kind in ("spider", "bird"):
+        found += lay_out(source.path, source.databases, source.tables)
+    elif source.path is not None and source.kind == "wikisql":
+        found.append(source.tables or tables_of(source.path))
+    elif source.path is not None and source.kind == "schema-only":
+        found += [each for each in [source.path.with_name("catalog.json")] if each.exists()]
+    return tuple(dict.fromkeys(path for path in found if path is not None))
 
 
 def _read(

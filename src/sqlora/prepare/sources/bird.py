@@ -11,7 +11,7 @@ from pathlib import Path
 
 from sqlora.prepare.examples import Candidate, Example, Split
 from sqlora.prepare.sources.candidates import Found, read_candidates
-from sqlora.prepare.sources.collection import Collection, beside
+from sqlora.prepare.sources.collection import Collection, lay_out
 from sqlora.prepare.sources.files import Row, read_rows
 from sqlora.prepare.sources.spider import on_database
 
@@ -32,9 +32,7 @@ def read_bird(
 
     ``databases``, ``tables``, ``written_in`` and the errors are those of `read_spider`.
     """
-    collection = Collection(
-        databases or beside(path, "databases", "database"), tables or beside(path, "tables.json", "tables.json.gz")
-    )
+    collection = Collection(*lay_out(path, databases, tables))
 
     def question(row: Row) -> Candidate:
         text, known = row.text("question"), row.optional("evidence") if evidence else ""

@@ -24,6 +24,14 @@ TYPES = {"number": "NUMERIC", "time": "DATETIME", "boolean": "BOOLEAN"}  # every
 NOT_ONE = 'each database is {"db_id", "table_names_original", "column_names_original", "column_types", …}'
 
 
+def lay_out(path: Path, databases: Path | None, tables: Path | None) -> tuple[Path | None, Path | None]:
+    """Folder of databases and file of schemas for the questions in ``path``: those given, else those beside it."""
+    return (
+        databases or beside(path, "database", "databases"),
+        tables or beside(path, "tables.json", "tables.json.gz"),
+    )
+
+
 class Collection:
     """Finds a database's file by its name, and where there is none its CREATE TABLE statements.
 

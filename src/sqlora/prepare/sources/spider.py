@@ -12,7 +12,7 @@ from pathlib import Path
 
 from sqlora.prepare.examples import Candidate, Example, Split
 from sqlora.prepare.sources.candidates import Found, read_candidates
-from sqlora.prepare.sources.collection import Collection, beside
+from sqlora.prepare.sources.collection import Collection, lay_out
 from sqlora.prepare.sources.files import Row, read_rows
 
 FIELDS = ("question", "query", "db_id")
@@ -32,9 +32,7 @@ def read_spider(
     ``databases`` is the folder of databases and ``tables`` the file of schemas; default: as Spider lays them out
     beside ``path``. DatasetError as for `read_candidates`.
     """
-    collection = Collection(
-        databases or beside(path, "database", "databases"), tables or beside(path, "tables.json", "tables.json.gz")
-    )
+    collection = Collection(*lay_out(path, databases, tables))
 
     def question(row: Row) -> Candidate:
         example = Example(row.text("question"), row.text("query"), name, split, database=row.text("db_id"))

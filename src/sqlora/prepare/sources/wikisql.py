@@ -53,7 +53,7 @@ def read_wikisql(
 
     def question(row: Row) -> Candidate:
         if not known:
-            known.update(_read_tables(tables or _beside(path)))
+            known.update(_read_tables(tables or tables_of(path)))
         text, id = row.text("question"), row.text("table_id")
         table = known.get(id)
         if table is None:
@@ -65,7 +65,8 @@ def read_wikisql(
     return read_candidates(path, name, read_rows(path), question, SHAPE)
 
 
-def _beside(path: Path) -> Path:
+def tables_of(path: Path) -> Path:
+    """The file of tables that goes with a file of questions."""
     stem, dot, suffixes = path.name.partition(".")
     return path.with_name(f"{stem}.tables{dot}{suffixes}")
 
