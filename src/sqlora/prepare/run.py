@@ -91,7 +91,8 @@ def _gather(project: Project, index: int, source: SourceSection, gathering: Gath
     endless = source.kind in ENDLESS
     wanted = (source.count or DEFAULT_COUNT) if endless else None
     name = _name(project, index)
-    gathering.gather(name, read_source(source, project, name, here.schema, here.database), wanted, endless)
+    candidates = read_source(source, project, name, here.schema, here.database, gathering.report)
+    gathering.gather(name, candidates, wanted, endless)
 
 
 def _place(project: Project, gathering: Gathering) -> None:

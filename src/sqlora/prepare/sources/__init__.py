@@ -24,7 +24,7 @@ from sqlora.prepare.sources.sql_create_context import read_sql_create_context
 from sqlora.prepare.sources.wikisql import read_wikisql, tables_of
 
 if TYPE_CHECKING:
-    from sqlora.prepare.examples import Candidate, Rejection
+    from sqlora.prepare.examples import Candidate, Rejection, ReportProgress
     from sqlora.project import Project
     from sqlora.settings import SourceSection
     from sqlora.sql.database import Database
@@ -41,16 +41,18 @@ def read_source(
     name: str,
     schema: Schema | None = None,
     database: Database | None = None,
+    report: ReportProgress | None = None,
 ) -> Iterator[Candidate | Rejection]:
     """The candidates of one source, which is called ``name``, in the order of its file.
 
     ``schema`` and ``database`` are the project's. With ``source.count``, so many rows of a file are drawn by the
     source's seed; of an `ENDLESS` kind, the caller takes as many as it likes. A row that can't be used is a Rejection;
     DatasetError names file and line of a file that can't. ConfigError where a kind needs what the project lacks.
+    ``report`` is told how far a source is that gives nothing before it has read all of its file.
     """
     from sqlora.prepare.questions import with_written_questions
 
-    return with_written_questions(_read(source, project, name, schema, database), project, source)
+    return with_written_questions(_read(source, project, name, schema, database, report), project, source)
 
 
 def inputs(source: SourceSection) -> tuple[Path, ...]:
@@ -66,7 +68,12 @@ def inputs(source: SourceSection) -> tuple[Path, ...]:
 
 
 def _read(
-    source: SourceSection, project: Project, name: str, schema: Schema | None, database: Database | None
+    source: SourceSection,
+    project: Project,
+    name: str,
+    schema: Schema | None,
+    database: Database | None,
+    report: ReportProgress | None,
 ) -> Found:
     if source.kind == "synthesize":
         return _synthesize(source, project, name, schema, database)
@@ -77,7 +84,7 @@ def _read(
     if source.kind == "query-log":
         from sqlora.prepare.sources.query_log import read_query_log
 
-        return read_query_log(source, project, name)
+        return read_query_log(source, project, name, report)
     read = partial(_read_file, source, project, name)
     return read() if source.count is None else sample(read, source.count, source.seed)
 

@@ -31,18 +31,19 @@ class Mask:
         quotes = sorted((_pair(quote) for quote in tokenizer.QUOTES), key=lambda pair: -len(pair[0]))
         names = [_pair(quote) for quote in tokenizer.IDENTIFIERS]
         backslash = "\\" in tokenizer.STRING_ESCAPES
+        # What stands before is looked at after the first character has matched: it is tried at every place of the text.
         escaped = _quoted("'", "'", escapes=True)
         parts = [
             r"(?P<gap>--[^\n]*|/\*.*?(?:\*/|\Z))",
             r"(?P<dollar>\$(?P<tag>\w*)\$.*?(?:\$(?P=tag)\$|\Z))",
             *(f"(?P<name{index}>{_quoted(*pair, escapes=False)})" for index, pair in enumerate(names)),
-            rf"(?P<escaped>\b[eE]{escaped})",
+            rf"(?P<escaped>[eE](?<!\w[eE]){escaped})",
             *(
                 f"(?P<text{index}>(?:\\b[nNbBxXrR])?{_quoted(*pair, escapes=backslash)})"
                 for index, pair in enumerate(quotes)
             ),
-            r"(?P<parameter>\$\d+|\?|(?<![:\w]):\w+|%\(\w+\)s|%s)",
-            r"(?P<number>(?<![\w$])(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?)",
+            r"(?P<parameter>\$\d+|\?|:(?<![:\w]:)\w+|%\(\w+\)s|%s)",
+            r"(?P<number>(?:\d(?<![\w$]\d)\d*(?:\.\d*)?|\.(?<![\w$]\.)\d+)(?:[eE][+-]?\d+)?)",
         ]
         self._pattern = re.compile("|".join(parts), re.DOTALL)
         self._marks: dict[str, bytes] = {}
