@@ -29,16 +29,20 @@ class EmptyTables:
         self._connection: duckdb.DuckDBPyConnection | None = None
 
     def refusal(self, tree: exp.Expr, schema: Schema) -> str | None:
-        """Why DuckDB would refuse a checked query over ``schema``; None where it would not, or can't be asked."""
+        """Why DuckDB would refuse a checked query over ``schema``; None where it would not, or can't be asked.
+
+        The tree is used up: writing it leaves it as DuckDB wants it.
+        """
         import duckdb
 
         tables = _named_in(tree, schema)
         if tables is None:
             return None
         try:
-            text = tree.sql("duckdb", comments=False)
+            planned = _makes_rows(tree)
+            text = tree.sql("duckdb", comments=False, copy=False)
             with_tables = f"WITH {', '.join(map(_empty, tables))} SELECT * FROM ({text})" if tables else text
-            self._connected().execute(f"EXPLAIN {with_tables}" if _makes_rows(tree) else with_tables)
+            self._connected().execute(f"EXPLAIN {with_tables}" if planned else with_tables)
         except SqlglotError as error:
             return f"can't be written for DuckDB: {error}"
         except duckdb.Error as error:

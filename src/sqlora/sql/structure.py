@@ -26,7 +26,7 @@ def structure(tree: exp.Expr) -> str:
     for name in tree.find_all(exp.Identifier):
         name.set("this", name.name.lower())
         name.set("quoted", False)
-    return tree.sql(comments=False)
+    return tree.sql(comments=False, copy=False)  # it is a copy already
 
 
 def _masked(tree: exp.Expr) -> exp.Expr:
