@@ -3,7 +3,7 @@
     python benchmarks/prepare.py --data sql-create-context [--rows 10000 --rows 0] [--processes 2] [--out FILE.json]
 
 The whole way is run once for each ``--rows`` (0: all of them) in a process of its own; memory is what that process
-and its workers have together (proportional set size, looked at five times a second), so that what they share is
+and its workers have together (proportional set size, looked at twice a second), so that what they share is
 counted once. Then each stage is measured by itself, in one process, over a sample. CPU seconds count what other
 programs on the machine cannot take away; wall time is what a person waits.
 """
@@ -85,7 +85,7 @@ def watched(project: Path) -> dict[str, Any]:
     peak = 0
     while process.poll() is None:
         peak = max(peak, memory_of(process.pid))
-        time.sleep(0.2)
+        time.sleep(0.5)
     assert process.stdout is not None
     output = process.stdout.read()
     if process.returncode:
