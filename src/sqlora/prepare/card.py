@@ -12,8 +12,9 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from sqlora.errors import ConfigError
+from sqlora.platform.conversations import FEWEST, MOST
 from sqlora.prepare.coverage import Coverage
-from sqlora.prepare.dedupe import LookAlike
+from sqlora.prepare.dedupe import LookAlike, about
 from sqlora.prepare.examples import SPLITS, Example, Rejection
 from sqlora.prepare.lengths import Lengths
 from sqlora.prepare.write import rejected
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     from sqlora.sql.dialect import Dialect
     from sqlora.sql.schema import Schema
 
-# Bedrock's quota for Nova Micro, Lite and Pro: training records, and training and validation records together.
-FEWEST, MOST = 8, 20_000
 SHOWN = 5  # examples of each reason
 
 
@@ -65,7 +64,7 @@ class CardBuilder:
         assert example.split is not None
         self._kept[example.source, example.split] += 1
         self._templates[example.split].add(hash(example.template))
-        self._databases.add(hash(example.database or example.system or ""))
+        self._databases.add(hash(about(example)))
         self._weight += example.weight
         system = self._system if example.system is None else example.system
         self._measure(example, len(system))
@@ -94,6 +93,7 @@ class CardBuilder:
         card = {
             "project": self._project.name,
             "dialect": self._dialect.name,
+            "base": self._dialect.base,
             "schema": self._schema.hash if self._schema else None,
             "schema_style": section.schema_style,
             "split": section.split,
@@ -131,7 +131,7 @@ class CardBuilder:
         return sum(count for (_, other), count in self._kept.items() if other == split)
 
     def _source(self, name: str) -> dict[str, int]:
-        counts = {split: self._kept[name, split] for split in SPLITS}
+        counts: dict[str, int] = {split: self._kept[name, split] for split in SPLITS}
         return {"seen": self._seen[name], "kept": sum(counts.values()), **counts}
 
 

@@ -59,7 +59,12 @@ class Coverage:
                 group: {name: {split: self._constructs[split][name] for split in SPLITS} for name in names}
                 for group, names in CONSTRUCTS.items()
             },
-            "untaught": [name for name in self._constructs["test"] if not self._constructs["train"][name]],
+            "untaught": [
+                name
+                for names in CONSTRUCTS.values()
+                for name in names
+                if self._constructs["test"][name] and not self._constructs["train"][name]
+            ],
             "dialect": {
                 kind: {word: self._words[kind, word] for word in words} for kind, words in self._own.items() if words
             },

@@ -21,7 +21,7 @@ from sqlora.prepare.examples import Example, Rejection
 from sqlora.prepare.minhash import Bands, Buckets, bands
 from sqlora.prepare.shingles import normalize_question, shingles, similarity
 
-__all__ = ["Deduplicator", "Keys", "LookAlike", "keys_of"]
+__all__ = ["Deduplicator", "Keys", "LookAlike", "about", "keys_of"]
 
 NEAR = 0.9
 WORDINGS = 40  # of one query; more teach the wording, not the query
@@ -31,13 +31,21 @@ _VALUE = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|\b\d+(?:\.\d+)?\b""")
 
 
 class Keys(NamedTuple):
-    """What `Deduplicator` looks at in an example. ``structure``, ``values`` and ``system`` are hashes of 64 bits."""
+    """What `Deduplicator` looks at in an example. ``structure``, ``values`` and ``database`` are hashes of 64 bits."""
 
     question: str
     structure: int
     values: int
-    system: int
+    database: int
     bands: Bands
+
+
+def about(example: Example) -> str:
+    """The database that an example is about: its name, or the schema that the example brings; empty for the project's.
+
+    Where the project's schema is cut to what a question needs, its text is another one for each question.
+    """
+    return example.database or ("" if example.uses else example.system) or ""
 
 
 def keys_of(example: Example) -> Keys:
@@ -47,7 +55,7 @@ def keys_of(example: Example) -> Keys:
         normalize_question(example.question),
         _hash(example.template or example.sql),
         _hash("\0".join(values)),
-        _hash(example.system or ""),
+        _hash(about(example)),
         bands(shingles(example.question)),
     )
 
@@ -74,7 +82,7 @@ class Deduplicator:
         self._asked: dict[int, int] = {}  # question over a schema → example
         self._newest: dict[int, int] = {}  # query → its newest example, and from there to those before it
         self._before: array[int] = array("q")
-        self._structure, self._values, self._system = array("Q"), array("Q"), array("Q")
+        self._structure, self._values, self._database = array("Q"), array("Q"), array("Q")
         self._questions, self._sql = _Texts(), _Texts()
         self._buckets = Buckets()
 
@@ -85,14 +93,14 @@ class Deduplicator:
         """
         keys = keys or keys_of(example)
         query = hash((keys.structure, keys.values))
-        pair, asked = hash((keys.question, query)), hash((keys.question, keys.system))
+        pair, asked = hash((keys.question, query)), hash((keys.question, keys.database))
         if pair in self._pairs:
             return Rejection("duplicate", example, "", origin)
         if (known := self._asked.get(asked)) is not None:
             return Rejection("contradiction", example, f"an earlier example answers it with {self._sql[known]}", origin)
         wordings = self._wordings(query)
         if any(self._is_near(keys, other) for other in wordings):
-            return Rejection("duplicate", example, "nearly", origin)
+            return Rejection("duplicate", example, "nearly an earlier question, with its query", origin)
         if len(wordings) >= self.wordings:
             return Rejection("many wordings", example, f"{self.wordings} questions have this query already", origin)
         self._compare(example, keys)
@@ -114,7 +122,7 @@ class Deduplicator:
     def _compare(self, example: Example, keys: Keys) -> None:
         """Note the first earlier example that asks nearly the same and is answered otherwise."""
         for other in self._buckets.near(keys.bands):
-            same = self._values[other] == keys.values and self._system[other] == keys.system
+            same = self._values[other] == keys.values and self._database[other] == keys.database
             if not same or self._structure[other] == keys.structure:
                 continue
             if self._is_near(keys, other):
@@ -132,7 +140,7 @@ class Deduplicator:
         self._newest[query] = place
         self._structure.append(keys.structure)
         self._values.append(keys.values)
-        self._system.append(keys.system)
+        self._database.append(keys.database)
         self._questions.append(keys.question)
         self._sql.append(sql)
         self._buckets.add(keys.bands)

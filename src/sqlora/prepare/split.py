@@ -27,12 +27,15 @@ from hashlib import blake2b
 from typing import Literal
 
 from sqlora.errors import ConfigError
+from sqlora.prepare.dedupe import about
 from sqlora.prepare.examples import Example, Rejection, Split
 from sqlora.prepare.shingles import NearQuestions
 from sqlora.settings import PrepareSection
 
 # Questions that overlap this much ask the same thing, whatever their SQL: too near to a test question to be taught.
 NEAR_TEST = 0.8
+
+GUARDED: tuple[Split, ...] = ("test", "validation")  # what the first has, none after it may have
 
 GroupOf = Callable[[Example], str]
 Shares = dict[Split, float]
@@ -86,15 +89,10 @@ def _structure(example: Example) -> str:
     return example.template
 
 
-def _database(example: Example) -> str:
-    """The database's name; of an example that brings its schema along, that schema."""
-    return example.database or example.system or ""
-
-
 # Way → what must not be on both sides, and how it is said of what is left out.
 _LEAKS: dict[str, tuple[tuple[GroupOf, str], ...]] = {
     "structure": ((_structure, "has the same template"),),
-    "database": ((_database, "is about the same database"), (_query, "has the same query")),
+    "database": ((about, "is about the same database"), (_query, "has the same query")),
     "time": ((_query, "has the same query"),),
     "given": ((_query, "has the same query"),),
 }
@@ -107,7 +105,7 @@ def _drawn(examples: Iterable[Example], section: PrepareSection) -> list[Split]:
     if section.split == "given":
         return [example.split or "train" for example in examples]
     by_database = section.split == "database"
-    group_of = _database if by_database else _structure
+    group_of = about if by_database else _structure
     fixed: defaultdict[Split, set[str]] = defaultdict(set)
     free: Counter[str] = Counter()
     for example in examples:
@@ -199,19 +197,24 @@ def _without_leaks(
     examples: Iterable[Example], splits: list[Split], keys: tuple[tuple[GroupOf, str], ...]
 ) -> Placement:
     """Take out of train and validation what the test has, and out of train what validation has."""
-    guards: dict[Split, _Guard] = {split: _Guard(keys) for split in ("test", "validation")}
+    guards = {split: _Guard(keys) for split in GUARDED}
     for example, split in zip(examples, splits, strict=True):
         if split in guards:
             guards[split].add(example)
+    tests = len(guards["test"].questions)
+    near = NearQuestions([question for split in GUARDED for question in guards[split].questions], NEAR_TEST)
     placed: list[Split | None] = list(splits)
     why: dict[int, tuple[str, str]] = {}
-    above: dict[Split, tuple[Split, ...]] = {"test": (), "validation": ("test",), "train": ("test", "validation")}
     for number, example in enumerate(examples):
-        for guarded in above[splits[number]]:
-            if detail := guards[guarded].leak(example):
-                placed[number] = None
-                why[number] = (f"in {guarded}", f"a {guarded} question {detail}")
-                break
+        above = GUARDED[: GUARDED.index(splits[number])] if splits[number] in GUARDED else GUARDED
+        known = [(split, detail) for split in above if (detail := guards[split].knows(example))]
+        # The test's questions come first in the index, those of validation after them.
+        alike = {"test" if place < tests else "validation" for place in near.near_to(example.question)} if above else ()
+        known += [(split, "is nearly the same") for split in above if split in alike]
+        if known:
+            split, detail = min(known, key=lambda found: GUARDED.index(found[0]))
+            placed[number] = None
+            why[number] = (f"in {split}", f"a {split} question {detail}")
     return Placement(placed, why)
 
 
@@ -219,26 +222,21 @@ class _Guard:
     """What one split has, and so no lower one may have."""
 
     def __init__(self, keys: tuple[tuple[GroupOf, str], ...]) -> None:
+        self.questions: list[str] = []
         self._keys = keys
         self._known: list[set[bytes]] = [set() for _ in keys]
-        self._questions: list[str] = []
-        self._near: NearQuestions | None = None
 
     def add(self, example: Example) -> None:
-        self._questions.append(example.question)
+        self.questions.append(example.question)
         for known, (group_of, _) in zip(self._known, self._keys, strict=True):
             known.add(_digest(group_of(example)))
 
-    def leak(self, example: Example) -> str:
-        """How the example is known already; empty if it is not."""
-        if not self._questions:
-            return ""
+    def knows(self, example: Example) -> str:
+        """What of the example is known already; empty if nothing is."""
         for known, (group_of, said) in zip(self._known, self._keys, strict=True):
             if _digest(group_of(example)) in known:
                 return said
-        if self._near is None:
-            self._near = NearQuestions(self._questions, NEAR_TEST)
-        return "is nearly the same" if example.question in self._near else ""
+        return ""
 
 
 def _digest(text: str) -> bytes:

@@ -6,7 +6,6 @@ A dataset's card counts them, so that its reader sees what the data can teach an
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from sqlglot import exp
@@ -38,6 +37,7 @@ _MODULES = {"string": "text function", "math": "number function", "temporal": "d
             "json": "json or array", "array": "json or array"}  # fmt: skip
 
 Name = Callable[[Any], str]
+_NAMERS_OF: dict[type[Any], tuple[Name, ...]] = {}
 
 
 def constructs(tree: exp.Expr) -> tuple[str, ...]:
@@ -46,7 +46,7 @@ def constructs(tree: exp.Expr) -> tuple[str, ...]:
     joins = 0
     for node in tree.walk():
         joins += type(node) is exp.Join
-        for name in _namers(type(node)):
+        for name in _namers_of(type(node)):
             found.add(name(node))
     found.add(("no join", "1 join", "2 joins", "3 or more joins")[min(joins, 3)])
     return tuple(name for names in CONSTRUCTS.values() for name in names if name in found)
@@ -81,10 +81,11 @@ def _columns(tree: exp.Expr) -> Iterator[tuple[str, str]]:
             yield from ((key.name, "") for key in node.args.get("using") or ())
 
 
-@cache
-def _namers(kind: type[exp.Expr]) -> tuple[Name, ...]:
+def _namers_of(kind: type[exp.Expr]) -> tuple[Name, ...]:
     """What names a node of this kind; by far most kinds have none."""
-    return tuple(name for base, name in _NAMERS if issubclass(kind, base))
+    if kind not in _NAMERS_OF:
+        _NAMERS_OF[kind] = tuple(name for base, name in _NAMERS if issubclass(kind, base))
+    return _NAMERS_OF[kind]
 
 
 def _join(node: exp.Join) -> str:

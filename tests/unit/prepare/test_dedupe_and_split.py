@@ -51,6 +51,12 @@ def test_the_same_question_over_two_schemas_is_two_questions() -> None:
     assert _reason(known.add(Example("how many?", "A", "s", system="three"))) == "duplicate", "the same pair teaches nothing new"
 
 
+def test_a_pruned_schema_does_not_hide_a_contradiction() -> None:
+    known = Deduplicator()
+    assert known.add(Example("how many?", "A", "s", system="shop(a, b)", uses=("shop",))) is None
+    assert _reason(known.add(Example("how many?", "B", "s", system="shop(a, c)", uses=("shop",)))) == "contradiction"
+
+
 def test_look_alikes_are_kept_and_told() -> None:
     known = Deduplicator()
     asked = "which stores sold more than 100 pieces of garden furniture in the north of the country"

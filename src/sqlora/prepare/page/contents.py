@@ -12,10 +12,10 @@ from sqlora.prepare.page.figures import bar, count, figures, histogram, percent,
 Card = Mapping[str, Any]
 
 _STAYS = {
-    "structure": "No query structure and nearly no question of the test was taught.",
-    "database": "No database, no query and nearly no question of the test was taught.",
-    "time": "The test is newer than what was taught, and no query and nearly no question of it was taught.",
-    "given": "Split as the sources say; no query and nearly no question of the test was taught.",
+    "structure": "Split by query structure: no structure in the test was taught, nor a question nearly like one in it.",
+    "database": "Split by database: no database or query in the test was taught, nor a question nearly like one in it.",
+    "time": "Split by time: the test is the newest; no query in it was taught, nor a question nearly like one in it.",
+    "given": "Split as the sources say: no query in the test was taught, nor a question nearly like one in it.",
 }
 _BACKENDS = {"bedrock": "Amazon Bedrock", "sagemaker": "SageMaker AI", "local": "this machine"}
 _LENGTHS = {"question": ("Questions", "characters"), "sql": ("Queries", "characters"),
@@ -25,7 +25,7 @@ _LENGTHS = {"question": ("Questions", "characters"), "sql": ("Queries", "charact
 def header(card: Card) -> Html:
     """Whose it is, and which."""
     facts = {
-        "dialect": card.get("dialect"),
+        "dialect": _dialect(card),
         "dataset": card.get("id"),
         "made": str(card.get("created", "")).replace("T", " ").replace("+00:00", " UTC"),
         "schema": card.get("schema"),
@@ -39,9 +39,14 @@ def header(card: Card) -> Html:
     )  # fmt: skip
 
 
+def _dialect(card: Card) -> str:
+    name, base = card.get("dialect"), card.get("base")
+    return f"{name} over {base}" if base and base != name else str(name or "")
+
+
 def headline(card: Card) -> Html:
     """How much there is, and how it is split."""
-    splits = {split: card.get("splits", {}).get(split, 0) for split in SPLITS}
+    splits: dict[str, int] = {split: card.get("splits", {}).get(split, 0) for split in SPLITS}
     kept, seen = sum(splits.values()), _seen(card)
     numbers: list[tuple[str, Any]] = [
         ("examples", count(kept)),
@@ -89,7 +94,7 @@ def _notes(card: Card) -> Html:
             "More schema_tokens keep more."
         )
     if same := card.get("look_alikes", {}).get("count"):
-        notes.append(f"{plural(same, 'question')} nearly equal to another, with another query: see Look-alikes.")
+        notes.append(f"{plural(same, 'pair')} of nearly equal questions with different queries: see Look-alikes.")
     return join([element("p", note, class_="note") for note in notes])
 
 

@@ -11,6 +11,7 @@ from sqlora.prepare.page.figures import bar, count, percent, plural
 Card = Mapping[str, Any]
 
 TABLES = 24  # with a bar each
+NAMES = 40  # of what is never asked about
 
 
 def constructs(card: Card) -> Html:
@@ -22,7 +23,9 @@ def constructs(card: Card) -> Html:
     missing = sum(not each["train"] for group in groups.values() for each in group.values())
     total = sum(map(len, groups.values()))
     cards = [_group(group, names, taught) for group, names in groups.items()]
-    note = f"{total - missing} of {total} constructs are taught; the share of the training examples that have each"
+    note = f"{total - missing} of {total} constructs are taught; share of the training examples that have each"
+    if base := card.get("base"):
+        note += f", in {base}'s terms"
     return element(
         "section", element("h2", "SQL ", element("small", note)), element("div", cards, class_="columns groups")
     )
@@ -36,7 +39,7 @@ def _group(group: str, names: Mapping[str, Mapping[str, int]], taught: int) -> H
 def _construct(name: str, counts: Mapping[str, int], taught: int) -> Html:
     number, tested = counts["train"], counts["test"]
     kind = "row" if number else "row never tested" if tested else "row never"
-    said = percent(number, taught) if number else f"{plural(tested, 'test')} only" if tested else "never"
+    said = percent(number, taught) if number else "test only" if tested else "never"
     title = ", ".join(f"{count(found)} {split}" for split, found in counts.items())
     return element(
         "div", element("span", name, class_="name"), bar(number, taught), element("span", said, class_="n"),
@@ -101,7 +104,7 @@ def schema(card: Card) -> Html:
 def _names(title: str, names: list[str], total: int | None) -> Html:
     if not names:
         return join("")
-    more = (total or len(names)) - len(names)
-    chips = [element("span", element("code", name), class_="chip never") for name in names]
+    more = (total or len(names)) - len(names[:NAMES])
+    chips = [element("span", element("code", name), class_="chip never") for name in names[:NAMES]]
     rest = element("span", f"and {count(more)} more", class_="soft small") if more > 0 else None
     return element("div", element("h3", title), element("p", chips, rest), class_="words")
