@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from itertools import islice
 from typing import Any
 
 import click
@@ -60,26 +61,36 @@ def list_(ctx: click.Context, as_json: bool) -> None:
     examples={
         "sqlora datasets show": "the newest",
         "sqlora datasets show 3fa91c --examples 10": "with its first ten examples of each split",
-        "sqlora datasets show --json | jq .rejected_examples": "what was left out and why",
+        "sqlora datasets show --rejects 20": "with the first twenty that were left out, why, and what to do",
+        "sqlora datasets show --json | jq .rejected_examples": "some of what was left out, and why",
     },
 )
 @click.argument("id", required=False)
 @click.option("--examples", "count", type=click.IntRange(min=0), default=0, help="Show so many of each split.")
+@click.option("--rejects", "most", type=click.IntRange(min=0), default=0, help="Show so many that were left out.")
 @click.pass_context
-def show(ctx: click.Context, id: str | None, count: int, as_json: bool) -> None:
-    """Show the card of the dataset ID (default: the newest)."""
+def show(ctx: click.Context, id: str | None, count: int, most: int, as_json: bool) -> None:
+    """Show the card of the dataset ID (default: the newest).
+
+    The card is a page as well, card.html in the dataset's folder, and all that was left out is in rejects.jsonl there.
+    """
     dataset = find_dataset(open_project(ctx), id)
+    rejects = list(islice(dataset.rejects(), most))
     examples: list[Any] = []
     for split in ("train", "validation", "test") if count else ():
         examples += dataset.examples(split)[:count]
     if as_json:
         rows = [{"split": e.split, "question": e.question, "sql": e.sql} for e in examples]
         extra = {"examples": rows} if count else {}
-        print_json({"id": dataset.id, "folder": dataset.folder, **dataset.card, **extra})
+        left_out = {"rejects": rejects} if most else {}
+        print_json({"id": dataset.id, "folder": dataset.folder, **dataset.card, **extra, **left_out})
         return
     print_dataset(dataset)
     if examples:
         print_table(["split", "question", "sql"], [[e.split, e.question, e.sql] for e in examples])
+    if rejects:
+        keys = ("reason", "origin", "question", "detail", "suggestion")
+        print_table(keys, [[reject.get(key, "") for key in keys] for reject in rejects])
 
 
 @verb(
