@@ -48,7 +48,10 @@ def command() -> None:
 )
 @click.pass_context
 def list_(ctx: click.Context, as_json: bool) -> None:
-    """List the dialects: the project's, those that come with sqlora, and sqlglot's."""
+    """List the dialects there are.
+
+    The project's own comes first, then the specs that come with sqlora, then sqlglot's.
+    """
     from sqlora.cli.dialect_view import known_dialects
 
     found = known_dialects(_project(ctx))
@@ -80,7 +83,10 @@ def list_(ctx: click.Context, as_json: bool) -> None:
 @click.argument("name", required=False)
 @click.pass_context
 def show(ctx: click.Context, name: str | None, as_json: bool) -> None:
-    """Show the dialect NAME (or a .toml file; default: the project's): its rules, and queries as it writes them."""
+    """Show a dialect's rules and samples.
+
+    NAME is one of the list or a .toml file (default: the project's dialect). The samples are the same for all.
+    """
     from sqlora.cli.dialect_view import describe, print_dialect
 
     described = describe(_dialect(ctx, name, "NAME"))
@@ -104,7 +110,10 @@ def show(ctx: click.Context, name: str | None, as_json: bool) -> None:
 @click.option("--name", metavar="NAME", help="Your dialect's name (default: the file's).")
 @click.pass_context
 def new(ctx: click.Context, file: Path, base: str, name: str | None, as_json: bool) -> None:
-    """Write a dialect of your own to FILE (default: dialect.toml): the same as NAME until you change it."""
+    """Write a dialect of your own to FILE.
+
+    It is the same as NAME until you change it. Without FILE it is dialect.toml, and - is standard output.
+    """
     from sqlora.cli.dialect_file import new_dialect
 
     text = new_dialect(_dialect(ctx, base, "--from"), name or ("house" if str(file) == "-" else file.stem))
@@ -148,7 +157,7 @@ def check(
     ctx: click.Context, files: tuple[Path, ...], name: str | None, through: str | None, run: bool,
     database: str | None, every: bool, as_json: bool,
 ) -> None:  # fmt: skip
-    """Say which constructs of the SQL in FILE... survive the round trip, and which do not.
+    """Say what in FILE... survives a round trip.
 
     Each statement goes from its dialect into the engine's SQL and back. What does not come back with its meaning, or
     what the engine does not know, is underlined; then the exit code is 1. A FILE of - is standard input.
@@ -180,10 +189,11 @@ def check(
 @click.option("--pretty", is_flag=True, help="A clause a line.")
 @click.pass_context
 def convert(ctx: click.Context, file: Path, source: str | None, target: str, pretty: bool, as_json: bool) -> None:
-    """Write the SQL in FILE (- is standard input) in another dialect, to standard output.
+    """Write FILE in another dialect.
 
-    Comments between statements stay. A statement that cannot be said is kept as a comment; what may have lost its
-    meaning is underlined on standard error; in both cases the exit code is 1.
+    The result goes to standard output; a FILE of - is standard input. Comments between statements stay. A statement
+    that cannot be said is kept as a comment; what may have lost its meaning is underlined on standard error; in both
+    cases the exit code is 1.
     """
     from sqlora.cli.dialect_convert import convert_file
 

@@ -19,7 +19,7 @@ from sqlora.cli.underline import underlined
 from sqlora.errors import ConfigError, DatasetError, QueryRejected, SqloraError
 from sqlora.sql.places import Places
 from sqlora.sql.roundtrip import Loss, RoundTrip, Trip
-from sqlora.sql.statements import Statement, read_statements
+from sqlora.sql.statements import LONGEST, Statement, read_statements
 
 if TYPE_CHECKING:
     from sqlora.project import Project
@@ -159,7 +159,7 @@ class Check:
 
     def _trip(self, statement: Statement) -> Trip:
         if statement.too_long:
-            message = "it has more than a million characters, and is not looked at"
+            message = f"it has more than {LONGEST:,} characters, and is not looked at"
             return Trip("lost", losses=(Loss("statement", "the statement", message, 1, 1, statement.text[:20]),))
         trip = self.round.trip(statement.text)
         if self.run is not None and trip.outcome != "lost" and (losses := self.run.losses(statement.text, trip)):

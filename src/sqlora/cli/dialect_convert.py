@@ -15,8 +15,8 @@ from sqlora.cli.output import printable
 from sqlora.cli.underline import underlined
 from sqlora.errors import DialectError
 from sqlora.sql.places import Places
-from sqlora.sql.roundtrip import Loss, loss_of
-from sqlora.sql.statements import Statement, read_statements
+from sqlora.sql.roundtrip import Loss, loss_of, reason_of
+from sqlora.sql.statements import LONGEST, Statement, read_statements
 from sqlora.sql.translate import instability, is_fragment, translate
 
 if TYPE_CHECKING:
@@ -59,25 +59,29 @@ def convert(statement: Statement, source: Dialect, target: Dialect, pretty: bool
     """One statement in ``target``."""
     found = Converted()
     if statement.too_long:
-        found.losses.append(Loss("statement", "the statement", "it has more than a million characters", 1, 1))
+        message = f"it has more than {LONGEST:,} characters"
+        found.losses.append(Loss("statement", "the statement", message, 1, 1, statement.text[:20]))
         return found
     try:
         trees = source.parse_any(statement.text)
-        places = Places(statement.text, source)
-        texts = []
-        for tree in trees:
-            if is_fragment(tree):
-                found.losses.append(Loss("statement", "the statement", "this is no statement", *places.of(tree)))
-                return found
-            text, unsupported = translate(tree, source, target, pretty)
-            texts.append(text)
-            if not unsupported and (why := instability(text, target)):
-                found.losses.append(Loss("changed", "the statement", why, *places.of(tree)))
-            for node, message in unsupported:
-                found.losses.append(Loss("unsupported", places.construct(node), message.rstrip("."), *places.of(node)))
-        found.sql = ";\n".join(texts)
     except DialectError as error:
-        found.losses.append(loss_of(error))
+        return Converted(losses=[loss_of(error)])
+    places = Places(statement.text, source)
+    texts = []
+    for tree in trees:
+        place = places.of(tree)
+        try:
+            text, unsupported = translate(tree, source, target, pretty)
+        except DialectError as error:
+            return Converted(losses=[Loss("unwritable", "the statement", reason_of(error), *place)])
+        if is_fragment(tree):
+            return Converted(losses=[Loss("statement", "the statement", "this is no statement", *place)])
+        texts.append(text)
+        if not unsupported and (why := instability(text, target)):
+            found.losses.append(Loss("changed", "the statement", why, *place))
+        for node, message in unsupported:
+            found.losses.append(Loss("unsupported", places.construct(node), message.rstrip("."), *places.of(node)))
+    found.sql = ";\n".join(texts)
     return found
 
 

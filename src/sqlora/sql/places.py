@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterable
 from typing import Any
@@ -33,12 +34,15 @@ _COUNTED = (
 _BEFORE_PAREN = frozenset(
     ("AND", "AS", "BY", "IN", "NOT", "ON", "OR", "OVER", "SELECT", "THEN", "USING", "VALUES", "WHEN", "WHERE")
 )
+_CASTS = frozenset(("CAST", "TRY_CAST", "SAFE_CAST", "CONVERT", "TRY_CONVERT", "::"))
 _NAMES = (TokenType.VAR, TokenType.IDENTIFIER, TokenType.STRING, TokenType.NUMBER)
 
 
 def _is_counted(node: exp.Expr) -> bool:
-    """An If is a branch of a CASE, which is counted itself, or a function."""
-    return isinstance(node, _COUNTED) and not (isinstance(node, exp.If) and isinstance(node.parent, exp.Case))
+    """AND is a function to sqlglot, and an If may be a branch of a CASE, which is counted itself."""
+    if isinstance(node, exp.Connector) or (isinstance(node, exp.If) and isinstance(node.parent, exp.Case)):
+        return False
+    return isinstance(node, _COUNTED)
 
 
 class Places:
@@ -97,11 +101,20 @@ class Places:
 
     def constructs(self, trees: Iterable[exp.Expr]) -> set[str]:
         """The names of all that the trees are made of, but for what every query has."""
-        found = {self.construct(node) for tree in trees for node in tree.walk() if isinstance(node, _COUNTED)}
-        calls = zip(self._tokens, self._tokens[1:], strict=False)
-        return found | {
-            f"{t.text.upper()}()" for t, after in calls if after.text == "(" and t.text.upper() in self._house
-        }
+        counted = (node for tree in trees for node in tree.walk() if _is_counted(node))
+        found = {self.construct(node) for node in counted if not self._is_expansion(node)}
+        called = {token.text.upper() for token, after in itertools.pairwise(self._tokens) if after.text == "("}
+        return found | {f"{name}()" for name in called & self._house}
+
+    def _is_expansion(self, node: exp.Expr) -> bool:
+        """Whether nobody wrote it: it is of what a function of the house stands for."""
+        if not self._house:
+            return False
+        if isinstance(node, exp.Func) and not isinstance(node, _NOT_CALLS):
+            return self._name(node) is None
+        if isinstance(node, exp.Cast) and _CASTS.isdisjoint(token.text.upper() for token in self._tokens):
+            return True
+        return not any(self._own(child) for child in node.walk())
 
     def _span(self, node: exp.Expr) -> tuple[int, int] | None:
         """First character and the one after the last of what to underline."""

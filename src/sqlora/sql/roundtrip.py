@@ -111,7 +111,7 @@ class RoundTrip:
                 return _Problem("refused", message, word=(refusal.word, refusal.number))
             read = only(self.through.parse_any(written.text))
         except DialectError as error:
-            return _Problem("refused", f"as {self.engine_name}'s SQL it does not parse: {_reason(error)}")
+            return _Problem("refused", f"as {self.engine_name}'s SQL it does not parse: {reason_of(error)}")
         except (SqlglotError, ValueError, RecursionError) as error:
             return _Problem("unsupported", first_line(error))
         return self._unknown(tree, read, written.text) or self._return(tree, read, way)
@@ -145,7 +145,7 @@ class RoundTrip:
             way.outcome = "rewritten"
             second = write(again, self.through.base).text
         except DialectError as error:
-            return _Problem("unwritable", f"on the way back: {_reason(error)}")
+            return _Problem("unwritable", f"on the way back: {reason_of(error)}")
         except (SqlglotError, ValueError, RecursionError) as error:
             return _Problem("unwritable", f"on the way back: {first_line(error)}")
         if second == way.there or canonical(read) == canonical(only(self.through.parse_any(second))):
@@ -196,7 +196,7 @@ class RoundTrip:
             if isinstance(node, exp.Query) and key not in _NEEDED and isinstance(clause, exp.Expr):
                 without = node.copy()
                 without.set(key, None)
-                if not self._alone(without):
+                if not self._alone(without) and self._left >= 0:
                     return [(clause, problem)]
         return [(node, problem)]
 
@@ -250,10 +250,10 @@ def _called(node: exp.Func, text: str) -> str:
 
 def loss_of(error: DialectError) -> Loss:
     """A text that is not in its dialect, or that another dialect has no way to say, as a loss."""
-    return Loss("syntax", "syntax", _reason(error), error.line, error.column, error.token)
+    return Loss("syntax", "syntax", reason_of(error), error.line, error.column, error.token)
 
 
-def _reason(error: DialectError) -> str:
+def reason_of(error: DialectError) -> str:
     """The message without the place, which is shown otherwise, and without the full stop."""
     head = f"line {error.line}, column {error.column}"
     text = error.message

@@ -25,7 +25,7 @@ from sqlora.sql.dialect import Dialect
 from sqlora.sql.words import house_tokenizer
 
 PIECE = 65_536  # characters read at a time, at most to the end of a line
-LONGEST = 1_000_000  # characters of one statement; parsing takes some 200 bytes of memory for each
+LONGEST = 250_000  # characters of one statement; parsing takes about a kilobyte of memory for each
 
 _ENCODINGS = {
     codecs.BOM_UTF8: "utf-8-sig",

@@ -149,6 +149,28 @@ def test_check_is_content_with_what_survives(run: Run) -> None:
     assert found.stdout == "survives: LIMIT 1, TOTAL() 1\n1 statement, larkql through DuckDB: 1 survives\n"
 
 
+def test_what_a_house_function_stands_for_is_not_counted(run: Run) -> None:
+    found = run("dialect", "check", write("SELECT FISCAL_YEAR(d), TALLY() FROM t ORDER BY 1"), "--dialect", LARKQL)
+    assert found.stdout.splitlines()[0] == "survives: FISCAL_YEAR() 1, ORDER BY 1, TALLY() 1"
+
+
+@pytest.mark.parametrize("name", ["ledgerql", "oracle-like", "pipe-like", "tsql-like"])
+def test_what_a_shipped_dialect_shows_survives(run: Run, name: str) -> None:
+    samples = json.loads(run("dialect", "show", name, "--json").stdout)["samples"]
+    file = write(";\n".join(text for text in samples.values() if text))
+    found = run("dialect", "check", file, "--dialect", name)
+    assert found.exit_code == 0, found.stdout
+
+
+def test_a_new_dialect_from_a_shipped_one_keeps_its_comments(run: Run) -> None:
+    assert run("dialect", "new", "--from", "tsql-like", "acme.toml").exit_code == 0
+    acme, tsql = load_dialect("acme.toml", Path()).spec, load_dialect("tsql-like").spec
+    assert acme is not None
+    assert tsql is not None
+    assert acme == tsql.model_copy(update={"name": "acme"})
+    assert "#" in Path("acme.toml").read_text()
+
+
 def test_check_as_json_is_one_document(run: Run) -> None:
     found = run("dialect", "check", write(MIXED), write("SELECT 1", "r.sql"), "--dialect", "snowflake", "--json")
     assert found.exit_code == 1
