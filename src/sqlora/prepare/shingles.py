@@ -67,6 +67,7 @@ class NearQuestions:
         ordered = sorted(counts, key=lambda shingle: (counts[shingle], shingle))
         self._rank = {shingle: rank for rank, shingle in enumerate(ordered)}
         self._sets = [array("I", sorted(map(self._rank.__getitem__, members))) for members in sets]
+        self._short = {index for index, ranks in enumerate(self._sets) if len(ranks) < SHARED}
         self._holders: defaultdict[int, array[int]] = defaultdict(lambda: array("I"))
         for index, ranks in enumerate(self._sets):
             for rank in ranks[: self._prefix(len(ranks))]:
@@ -81,12 +82,10 @@ class NearQuestions:
         ranks = sorted(rank for shingle in own if (rank := self._rank.get(shingle)) is not None)
         # Shingles that no known question has are rarer than all others: they are in the prefix, and lead nowhere.
         left = self._prefix(len(own)) - (len(own) - len(ranks))
-        holders = (self._holders[rank] for rank in ranks[: max(0, left)] if rank in self._holders)
-        common = Counter(chain.from_iterable(holders))
-        mine = set(ranks)
-        for index, count in common.items():
-            other = self._sets[index]
-            if count >= min(SHARED, len(own), len(other)) and self._is_near(len(own), mine, other):
+        common = Counter(chain.from_iterable(self._holders.get(rank, ()) for rank in ranks[: max(0, left)]))
+        least, mine = min(SHARED, len(own)), set(ranks)
+        for index in [index for index, count in common.items() if count >= least or index in self._short]:
+            if self._is_near(len(own), mine, self._sets[index]):
                 yield index
 
     def _prefix(self, size: int) -> int:

@@ -29,18 +29,17 @@ def render(card: Mapping[str, Any], examples: Mapping[str, list[dict[str, Any]]]
 
 
 def samples(folder: Path, card: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
-    """A few examples of each split of the dataset in ``folder``, from its front to its end."""
-    wanted: dict[str, set[int]] = {}
-    for split in SPLITS:
+    """A few examples of each split of the dataset in ``folder``, from the split's front to its end."""
+    wanted: set[int] = set()
+    start = 0
+    for split in SPLITS:  # the order of the file
         count = card.get("splits", {}).get(split, 0)
-        wanted[split] = {(2 * number + 1) * count // (2 * SHOWN) for number in range(SHOWN)} if count else set()
-    places = dict.fromkeys(SPLITS, 0)
+        wanted |= {start + (2 * number + 1) * count // (2 * SHOWN) for number in range(SHOWN)} if count else set()
+        start += count
     found: dict[str, list[dict[str, Any]]] = {split: [] for split in SPLITS}
     with (folder / SIDECAR).open(encoding="utf-8") as lines:
-        for line in lines:
-            example = json.loads(line)
-            split = example["split"]
-            if places[split] in wanted[split]:
-                found[split].append(example)
-            places[split] += 1
+        for place, line in enumerate(lines):
+            if place in wanted:
+                example = json.loads(line)
+                found[example["split"]].append(example)
     return found
