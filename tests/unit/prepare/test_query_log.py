@@ -314,6 +314,9 @@ def test_what_nothing_can_stand_for_is_dropped(sql: str, reason: str) -> None:
         ("SELECT amount FROM sale WHERE amount BETWEEN $1 AND $2 LIMIT $3", "SELECT amount FROM sale WHERE amount BETWEEN 10 AND 100 LIMIT 10"),
         ("SELECT amount FROM sale WHERE sold_on >= $1 AND returned = $2", "SELECT amount FROM sale WHERE sold_on >= '2025-01-01' AND returned = TRUE"),
         ("SELECT amount FROM sale WHERE sold_on > now() - $1::interval", "SELECT amount FROM sale WHERE sold_on > CURRENT_TIMESTAMP - CAST('30 days' AS INTERVAL)"),
+        ("SELECT city FROM customer GROUP BY city HAVING COUNT(customer_id) > $1", "SELECT city FROM customer GROUP BY city HAVING COUNT(customer_id) > 5"),
+        ("SELECT amount FROM sale WHERE customer_id = ANY(ARRAY[83271, 83272])", "SELECT amount FROM sale WHERE customer_id IN (1001, 1001)"),
+        ("SELECT extract($1 FROM sold_on) FROM sale", "SELECT EXTRACT(YEAR FROM sold_on) FROM sale"),
         ("SELECT date_trunc($1, sold_on) FROM sale", "SELECT DATE_TRUNC('MONTH', sold_on) FROM sale"),
         ("SELECT amount FROM sale WHERE customer_id = ANY($1)", "SELECT amount FROM sale WHERE customer_id = 1001"),
         ("SELECT city FROM customer WHERE email LIKE $1", "SELECT city FROM customer WHERE email LIKE '%someone@example.com%'"),
@@ -388,3 +391,23 @@ def test_any_text_is_read_or_rejected(sql: str, edits: list[tuple[int, str, str]
     rejected = reader.read(Entry(" ".join(tokens), "line 1", 1, "", "", ()), "log")
     assert (rejected is None) == (len(reader.queries(None)) == 1)
     assert all(query.question for query in reader.queries(None))
+
+
+# ------------------------------------------------------------------------------------------------------- the real thing
+
+LOGS = Path(__file__).parent / "logs"  # of PostgreSQL 15 with pg_stat_statements, log_statement = all, and psycopg
+
+
+@pytest.mark.parametrize("name", ["pg_stat_statements.csv", "csvlog.csv", "jsonlog.json"])
+def test_logs_as_postgres_writes_them(read: Read, name: str) -> None:
+    kept, rejected = read(name, (LOGS / name).read_bytes())
+    found = {each.example.sql: each.example.weight for each in kept}
+    assert next(iter(found.values())) == 3  # two with a parameter, one with a value and comments
+    assert [sql.split(" ")[1:4] for sql in found][:1] == [["customer_name", "FROM", "customer"]]
+    assert any("EXTRACT(YEAR FROM order_date)" in sql for sql in found)
+    assert any("INTERVAL '30 DAY" in sql for sql in found)
+    assert any("HAVING COUNT(*) > " in sql for sql in found)
+    assert any("WHERE customer_id " in sql and "tier" in sql for sql in found)
+    assert not [each.detail for each in rejected if each.reason in ("syntax", "malformed")]
+    assert {each.reason for each in rejected} <= {"statement", "no question"}
+    assert all("ANY(" not in sql for sql in found)

@@ -18,6 +18,7 @@ KNOWN = 20_000  # texts whose mark is remembered, since most of a log is the sam
 
 _LIST = re.compile(r"\(\s*\?(?:\s*,\s*\?)*\s*\)")
 _NUMBER = re.compile(r"'-?\d{1,18}(?:\.\d+)?'")
+_ITEMS = re.compile(r"""'\{((?:[\w. -]+|"[^"'\\{},]*")(?:,(?:[\w. -]+|"[^"'\\{},]*"))*)\}'""")
 _FIRST_WORD = re.compile(r"[\s(;]*(\w+)")
 
 
@@ -78,7 +79,7 @@ class Mask:
                 return found[0]
             number = int(found[0][1:]) - 1
             text = parameters[number] if number < len(parameters) else ""
-            return text[1:-1] if _NUMBER.fullmatch(text) else text or found[0]
+            return _bound(text) or found[0]
 
         return self._pattern.sub(value, sql)
 
@@ -94,6 +95,16 @@ def _replacement(found: re.Match[str]) -> str:
     if kind == "gap":
         return " "
     return found[0] if kind.startswith("name") else "?"
+
+
+def _bound(text: str) -> str:
+    """A parameter's value as SQL: a log puts numbers in quotes, and writes lists as '{1,2}'."""
+    if _NUMBER.fullmatch(text):
+        return text[1:-1]
+    if items := _ITEMS.fullmatch(text):
+        values = ["'" + item.strip('"') + "'" for item in items[1].split(",")]
+        return f"ARRAY[{', '.join(map(_bound, values))}]"
+    return text
 
 
 def _pair(quote: str | tuple[str, str]) -> tuple[str, str]:

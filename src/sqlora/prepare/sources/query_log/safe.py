@@ -46,6 +46,7 @@ def make_safe(tree: exp.Query, schema: Schema, values: SafeValues) -> exp.Query:
         if new is not None:
             # x = ANY($1) takes a list; of one value it is x = value.
             (place.around if isinstance(place.around, exp.Any) else node).replace(new)
+    _list_values(tree)
     _drop_comments(tree)
     _rename_telling(tree)
     return tree
@@ -70,6 +71,13 @@ class _Place:
     def identifies(self) -> bool:
         """Whether the column's name says that it holds what identifies people."""
         return self.column is not None and is_personal_name(self.column.name, self.table)
+
+    @property
+    def counts(self) -> bool:
+        """Whether it is compared with a number of rows or values."""
+        return self.comparison is not None and any(
+            isinstance(side.unnest(), exp.Count) for side in self.comparison.iter_expressions()
+        )
 
     @property
     def is_key_of_people(self) -> bool:
@@ -161,7 +169,7 @@ def _private(text: str, place: _Place) -> str | None:
 
 
 def _private_number(text: str, place: _Place) -> str | None:
-    if isinstance(place.comparison, _ORDERED):
+    if isinstance(place.comparison, _ORDERED) or place.counts:
         return None  # an amount, a size, a time in seconds
     if place.is_key_of_people:
         return "the number of a person"
@@ -185,8 +193,12 @@ def _for_parameter(
         if above.args.get("unit") is None:
             above.set("unit", exp.var("DAY"))
         return exp.Literal.string("30")
+    if isinstance(above, exp.Extract) or (place.around is node and isinstance(node.parent, exp.Extract)):
+        return exp.var("YEAR")
     if isinstance(above, _UNITS) or (isinstance(above, exp.Anonymous) and above.name.lower() == "date_trunc"):
         return exp.var("MONTH") if isinstance(above, _UNITS) else exp.Literal.string("month")
+    if place.counts:
+        return exp.Literal.number(5)
     new = _shown(place, values, used)
     if new is None and place.column is not None:
         if place.is_key_of_people:
@@ -220,6 +232,14 @@ def _may_stand(new: exp.Expr, place: _Place) -> bool:
 def _as_pattern(pattern: str, text: str) -> str:
     start = "%" if pattern.startswith("%") else ""
     return f"{start}{text}{'%' if pattern.endswith('%') else ''}"
+
+
+def _list_values(tree: exp.Expr) -> None:
+    """``x = ANY (ARRAY[1, 2])`` is how a driver sends ``x IN (1, 2)``."""
+    for node in list(tree.find_all(exp.Any)):
+        values, comparison = node.this.unnest(), node.parent
+        if isinstance(values, exp.Array) and isinstance(comparison, exp.EQ) and comparison.expression is node:
+            comparison.replace(exp.In(this=comparison.this, expressions=values.expressions))
 
 
 def _drop_comments(tree: exp.Expr) -> None:
