@@ -315,7 +315,7 @@ def test_what_nothing_can_stand_for_is_dropped(sql: str, reason: str) -> None:
         ("SELECT amount FROM sale WHERE sold_on >= $1 AND returned = $2", "SELECT amount FROM sale WHERE sold_on >= '2025-01-01' AND returned = TRUE"),
         ("SELECT amount FROM sale WHERE sold_on > now() - $1::interval", "SELECT amount FROM sale WHERE sold_on > CURRENT_TIMESTAMP - CAST('30 days' AS INTERVAL)"),
         ("SELECT city FROM customer GROUP BY city HAVING COUNT(customer_id) > $1", "SELECT city FROM customer GROUP BY city HAVING COUNT(customer_id) > 5"),
-        ("SELECT amount FROM sale WHERE customer_id = ANY(ARRAY[83271, 83272])", "SELECT amount FROM sale WHERE customer_id IN (1001, 1001)"),
+        ("SELECT amount FROM sale WHERE customer_id = ANY(ARRAY[83271, 83272])", "SELECT amount FROM sale WHERE customer_id IN (1001, 1002)"),
         ("SELECT extract($1 FROM sold_on) FROM sale", "SELECT EXTRACT(YEAR FROM sold_on) FROM sale"),
         ("SELECT date_trunc($1, sold_on) FROM sale", "SELECT DATE_TRUNC('MONTH', sold_on) FROM sale"),
         ("SELECT amount FROM sale WHERE customer_id = ANY($1)", "SELECT amount FROM sale WHERE customer_id = 1001"),

@@ -45,7 +45,8 @@ def make_safe(tree: exp.Query, schema: Schema, values: SafeValues) -> exp.Query:
         new = _replacement(node, place, values, used)
         if new is not None:
             # x = ANY($1) takes a list; of one value it is x = value.
-            (place.around if isinstance(place.around, exp.Any) else node).replace(new)
+            alone = isinstance(node.find_ancestor(exp.Array, exp.Any, exp.Query), exp.Any)
+            (place.around if alone and isinstance(place.around, exp.Any) else node).replace(new)
     _list_values(tree)
     _drop_comments(tree)
     _rename_telling(tree)
@@ -141,7 +142,7 @@ def _replacement(
     if new is not None and _may_stand(new, place):
         return new
     if place.is_key_of_people and not is_text:
-        return exp.Literal.number(KEY)
+        return _key(used)
     invented = made_up(place.name) if place.identifies else None
     if invented is None and kind == "e-mail address":
         invented = made_up("email")
@@ -202,7 +203,7 @@ def _for_parameter(
     new = _shown(place, values, used)
     if new is None and place.column is not None:
         if place.is_key_of_people:
-            return exp.Literal.number(KEY)
+            return _key(used)
         invented = made_up(place.name) if place.identifies else None
         new = exp.Literal.string(invented) if invented else None
     if new is None:
@@ -210,6 +211,13 @@ def _for_parameter(
     if isinstance(above, exp.Like | exp.ILike) and isinstance(new, exp.Literal):
         return exp.Literal.string(f"%{new.name}%")
     return new
+
+
+def _key(used: dict[tuple[str, str], int]) -> exp.Expr:
+    """The number of a person that nobody has."""
+    number = used.get(("", "people"), 0)
+    used["", "people"] = number + 1
+    return exp.Literal.number(KEY + number)
 
 
 def _shown(place: _Place, values: SafeValues, used: dict[tuple[str, str], int]) -> exp.Expr | None:

@@ -19,7 +19,7 @@ from sqlora.sql.schema import Column, Schema, Table
 SAMPLES = 8
 SECONDS = 3.0  # for one column
 DAYS = ("2025-01-01", "2025-02-01")
-KEY = "1001"  # of a made-up person
+KEY = 1001  # of a made-up person; others follow
 
 # RFC 2606 keeps example.com, and 555-0100 to 0199 are given to nobody.
 _MADE_UP = (
