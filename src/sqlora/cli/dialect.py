@@ -162,7 +162,8 @@ def check(
     Each statement goes from its dialect into the engine's SQL and back. What does not come back with its meaning, or
     what the engine does not know, is underlined; then the exit code is 1. A FILE of - is standard input.
     """
-    from sqlora.cli.dialect_check import Check, open_run
+    from sqlora.cli.dialect_check import Check
+    from sqlora.cli.dialect_run import open_run
 
     dialect = _dialect(ctx, name, "--dialect")
     with open_run(_project(ctx), dialect, database if run or database else None, run) as runner:
@@ -222,6 +223,8 @@ def _dialect(ctx: click.Context, name: str | None, option: str) -> Dialect:
 
     logging.getLogger("sqlglot").setLevel(logging.ERROR)  # what it warns of, these commands report
     if name is not None:
+        if not name.strip():
+            raise click.BadParameter("the name is empty", param_hint=option)
         if other := ALSO_CALLED.get(name.lower()):
             raise DialectError(f"There is no SQL dialect {name!r}.", f"It is called {other} here.")
         return load_dialect(name, Path.cwd())

@@ -6,92 +6,25 @@ import json
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from sqlora.cli.output import cell, print_table, printable, warn
 from sqlora.cli.underline import underlined
-from sqlora.errors import ConfigError, DatasetError, QueryRejected, SqloraError
+from sqlora.errors import DatasetError
 from sqlora.sql.places import Places
 from sqlora.sql.roundtrip import Loss, RoundTrip, Trip
 from sqlora.sql.statements import LONGEST, Statement, read_statements
 
 if TYPE_CHECKING:
-    from sqlora.project import Project
-    from sqlora.sql.database import Database, Limits
+    from sqlora.cli.dialect_run import Run
     from sqlora.sql.dialect import Dialect
-    from sqlora.sql.schema import Schema
 
 SHOWN = 3  # places of one construct with one reason
 NAMES = 30  # constructs in the line of those that survive
-
-
-@dataclass
-class Run:
-    """A database on which a query is run as it was and as it came back."""
-
-    database: Database
-    schema: Schema
-    dialect: Dialect
-    limits: Limits
-    queries: int = 0
-    same: int = 0
-
-    @property
-    def engine(self) -> str:
-        """The sqlglot dialect that the database speaks."""
-        return self.database.dialect_name
-
-    def losses(self, sql: str, trip: Trip) -> list[Loss]:
-        """What running it shows: names that are not there, a refusal, other rows."""
-        from sqlglot import exp
-
-        from sqlora.sql.compare import compare, is_ordered
-        from sqlora.sql.execute import run_query
-
-        if len(trip.trees) != 1 or not isinstance(trip.trees[0], exp.Query):
-            return []
-        self.queries += 1
-        try:
-            before = run_query(sql, self.dialect, self.database, self.schema, self.limits)
-            after = before
-            if trip.outcome == "rewritten":
-                after = run_query(trip.back, self.dialect, self.database, self.schema, self.limits)
-            found = compare(before, after, is_ordered(cast("exp.Expression", trip.trees[0])))
-        except QueryRejected as error:
-            return [
-                Loss("syntax", f.kind, f.message, f.line, f.column, f.token)  # type: ignore[attr-defined]
-                for f in error.findings
-            ]
-        except SqloraError as error:
-            return [Loss("refused", "the query", error.message)]
-        if not found.equal:
-            return [Loss("changed", "the query", f"comes back as {trip.back}, which gives other rows: {found.reason}")]
-        self.same += 1
-        return []
-
-
-@contextmanager
-def open_run(project: Project | None, dialect: Dialect, url: str | None, wanted: bool) -> Iterator[Run | None]:
-    """The database to run on, where running is asked for."""
-    if not wanted and url is None:
-        yield None
-        return
-    from sqlora.sql.execute import Limits, open_database
-
-    if url is None and project is None:
-        raise ConfigError("run where? there is no sqlora.toml here", "--database duckdb:///warehouse.duckdb")
-    opened = open_database(url, Path.cwd()) if url else project.open_database()  # type: ignore[union-attr]
-    limits = Limits() if project is None else Limits(
-        project.evaluate.seconds, project.evaluate.rows, project.evaluate.memory_mb
-    )  # fmt: skip
-    with opened as database:
-        yield Run(database, database.schema(), dialect, limits)
 
 
 class Check:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -31,6 +33,17 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def write(text: str | bytes, name: str = "q.sql") -> str:
     Path(name).write_bytes(text.encode() if isinstance(text, str) else text)
     return name
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = (
+        "import sys; from sqlora.cli.app import app\n"
+        "try: app.main(['dialect', 'check', '--help'], prog_name='sqlora')\n"
+        "except SystemExit: pass\n"
+        "print([name for name in ('sqlglot', 'duckdb', 'rich', 'pydantic') if name in sys.modules])"
+    )
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert answer.stdout.splitlines()[-1] == "[]"
 
 
 # ── list and show ────────────────────────────────────────────────────────────────────────────────────────────
@@ -246,6 +259,8 @@ def test_a_file_that_cannot_be_read_does_not_keep_the_others_from_being_checked(
         (["check", "q.sql", "--dialect", "duckdb", "--run"], 1, "run where?"),
         (["check", "q.sql", "--dialect", "duckdb", "--database", "none.duckdb"], 1, "no database file"),
         (["check", "q.sql", "--dialect", "duckdb", "--through", "oracle"], 2, "'oracle' is not one of"),
+        (["check", "q.sql", "--dialect", " "], 2, "the name is empty"),
+        (["show", "ledger"], 1, "Did you mean ledgerql?"),
         (["check"], 2, "Missing argument"),
         (["convert", "q.sql", "--from", "duckdb", "--to", "postgresql"], 1, "It is called postgres here."),
         (["convert", "q.sql", "--to", "duckdb"], 1, "which dialect?"),
