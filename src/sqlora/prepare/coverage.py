@@ -15,6 +15,9 @@ from sqlora.sql.schema import Schema
 LISTED = 200  # names of what is never used, in a schema of thousands
 
 _WORD = re.compile(r"\w+")
+_CALL = re.compile(r"(\w+)\s*\(")
+_QUOTED = re.compile(r"""'[^']*'|"[^"]*"|`[^`]*`|\[[^\]]*\]""")
+_SPELT = ("operators", "macros")  # signs, or texts of any kind
 
 
 class Coverage:
@@ -25,9 +28,9 @@ class Coverage:
         self._own = own_words(dialect)
         self._by_first: dict[str, list[tuple[str, str]]] = {}
         for kind, words in self._own.items():
-            for word in words:
+            for word in words if kind not in _SPELT else ():
                 self._by_first.setdefault(_first(word), []).append((kind, word))
-        self._signs = [(kind, word) for kind, word in self._by_first.pop("", ())]
+        self._spelt = [(kind, text) for kind in _SPELT for text in self._own.get(kind, ())]
         self._constructs: dict[Split, Counter[str]] = {split: Counter() for split in SPLITS}
         self._words: Counter[tuple[str, str]] = Counter()
         self._uses: Counter[str] = Counter()
@@ -42,15 +45,16 @@ class Coverage:
         self._words.update(set(self._found(example.sql)))
 
     def _found(self, sql: str) -> Iterator[tuple[str, str]]:
-        """The dialect's own words in a query's text. One in a string counts too, which is rare."""
-        upper = sql.upper()
+        """The dialect's own words in a query's text, not in its strings and quoted names; functions where called."""
+        upper = _QUOTED.sub(" ", sql).upper()
+        calls = set(_CALL.findall(upper))
         for word in set(_WORD.findall(upper)):
             for kind, whole in self._by_first.get(word, ()):
-                if whole == word or whole in upper:
+                if whole in (calls if kind == "functions" else upper):
                     yield kind, whole
-        for kind, sign in self._signs:
-            if sign in sql:
-                yield kind, sign
+        for kind, text in self._spelt:
+            if text.upper() in upper:
+                yield kind, text
 
     def as_dict(self) -> dict[str, Any]:
         """``constructs`` by group and split, ``untaught`` ones, the ``dialect``'s words, the ``schema``'s names."""
@@ -97,7 +101,7 @@ def own_words(dialect: Dialect) -> dict[str, list[str]]:
     pagination = [word for word in (spec.pagination.limit, spec.pagination.offset) if word]
     return {
         "functions": _names(spec.functions),
-        "macros": _names(getattr(spec, "macros", {})),
+        "macros": list(spec.macros),
         "keywords": [word.upper() for word in (*spec.keywords, *pagination)],
         "operators": list(spec.operators),
     }

@@ -13,7 +13,7 @@ import pytest
 
 from sqlora.prepare import prepare
 from sqlora.prepare.card import CardBuilder
-from sqlora.prepare.coverage import own_words
+from sqlora.prepare.coverage import Coverage, own_words
 from sqlora.prepare.dedupe import LookAlike
 from sqlora.prepare.examples import Example, Rejection
 from sqlora.prepare.lengths import BARS, Lengths
@@ -22,6 +22,7 @@ from sqlora.project import Project
 from sqlora.sql.constructs import CONSTRUCTS, constructs, uses
 from sqlora.sql.dialect import Dialect
 from sqlora.sql.schema import Schema
+from sqlora.sql.spec import DialectSpec
 from sqlora.sql.structure import structure
 
 from .conftest import MakeProject
@@ -202,3 +203,17 @@ def test_samples_are_spread_over_each_split(tmp_path: Path) -> None:
     assert [row["question"] for row in found["train"]] == ["12", "37", "62", "87"]
     assert [row["question"] for row in found["test"]] == ["0", "1"]
     assert found["validation"] == []
+
+
+def test_a_word_counts_where_it_is_one(schema: Schema) -> None:
+    spec = DialectSpec.from_text(
+        'name = "house"\n[keywords]\n"NOT AVAILABLE" = "NULL"\nVIA = "USING"\n[operators]\n"~=" = "<>"\n'
+        '[functions]\n"TOTAL(x)" = "SUM(x)"\n"TOTAL(x, y)" = "SUM(x + y)"\n[macros]\n"@mine" = "tenant = 42"\n'
+    )
+    coverage = Coverage(Dialect("house", spec), None)
+    for sql in ("SELECT total, 'VIA', \"~=\" FROM t", "SELECT Total (a) FROM t JOIN u VIA (a) WHERE a IS NOT AVAILABLE",
+                "SELECT a FROM t WHERE @MINE AND a ~= 1", "SELECT available FROM t WHERE NOT b"):  # fmt: skip
+        coverage.add(Example("q", sql, "s", "train"))
+    assert coverage.as_dict()["dialect"] == {
+        "functions": {"TOTAL": 1}, "macros": {"@mine": 1}, "keywords": {"NOT AVAILABLE": 1, "VIA": 1}, "operators": {"~=": 1},
+    }  # fmt: skip
