@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from sqlora.errors import AccountError, ConfigError, ServiceError
+from sqlora.prepare import prepare
 from sqlora.prepare.examples import Candidate, Example, Rejection
 from sqlora.prepare.questions import BY_MODEL, BY_RULES, with_written_questions
 from sqlora.prepare.questions.answer import problem, questions_in
@@ -407,3 +408,32 @@ def test_the_pages_question_is_what_the_rules_say() -> None:
     [block] = re.findall(r"((?:^    .*\n)+)\n((?:^    .*\n)+)", PAGE, re.MULTILINE)
     sql, question = (" ".join(text.split()) for text in block)
     assert describe(Dialect("postgres").parse(sql), schema) == question
+
+
+def test_from_a_log_to_a_dataset(model: Model, make_project: MakeProject, tmp_path: Path) -> None:
+    tables = ("customer", "product", "order_line")
+    statements = [f"SELECT COUNT(*) FROM {table} WHERE {column} IS NOT NULL" for table, column in
+                  (("customer", "tier"), ("customer", "city"), ("product", "price"), ("order_line", "amount"), ("order_line", "quantity"))]  # fmt: skip
+    statements += [f"SELECT * FROM {table} LIMIT 7" for table in tables] + [f"SELECT COUNT(*) FROM {table}" for table in tables]
+    rows = [json.dumps({"query": sql, "calls": 10 + number}) for number, sql in enumerate(statements)]
+    (tmp_path / "log.jsonl").write_text("\n".join(rows))
+    settings = f'[prepare]\ntest_share = 0\nvalidation_share = 0\n[prepare.writer]\napi = "openai"\nmodel = "m"\nurl = "{model.url}/v1"\ninput_price = 0\noutput_price = 0\n'
+    project = make_project('[[sources]]\nkind = "query-log"\npath = "log.jsonl"\n', settings)
+
+    def answer(body: dict[str, Any]) -> str:
+        shown = json.loads(body["messages"][-1]["content"])
+        if "LIMIT" in shown["query"]:
+            return "I'd rather not."
+        return json.dumps([f"Tell me: {shown['meaning'].lower()}", f"SELECT 1 FROM {shown['query']}"])
+
+    model.answer = answer
+    dataset = prepare(project)
+    examples = list(dataset.examples())
+    assert sum(BY_MODEL in example.tags for example in examples) == 8
+    assert sum(BY_RULES in example.tags for example in examples) == 3
+    assert {example.weight for example in examples} == {float(10 + number) for number in range(len(statements))}
+    rejects = [json.loads(line) for line in (dataset.folder / "rejects.jsonl").read_text().splitlines()]
+    assert sum(row["detail"].startswith("a written question has 'SELECT") for row in rejects) == 8
+    asked = len(model.asked)
+    assert prepare(project, again=True).id == dataset.id
+    assert len(model.asked) == asked
