@@ -37,8 +37,8 @@ def _parts(project: Project) -> Iterator[str]:
     yield _content(project.folder / project.dialect_name) if project.dialect_name.endswith(".toml") else ""
     yield _database(project)
     own = Path(__file__).parent
-    code = [*own.rglob("*.py"), *(own.parent / "sql").rglob("*.*"), own.parent / "prompting.py"]
-    for path in sorted(path for path in code if path.suffix in (".py", ".toml")):
+    code = [path for name in ("prepare", "sql", "dialects") for path in (own.parent / name).rglob("*.*")]
+    for path in sorted(path for path in [*code, own.parent / "prompting.py"] if path.suffix in (".py", ".toml")):
         yield _content(path)
 
 

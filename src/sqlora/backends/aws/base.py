@@ -21,7 +21,7 @@ from sqlora.backends.target import target_of_base
 from sqlora.cost.model import Option
 from sqlora.engines.base import Completion, Delta, Sampling
 from sqlora.errors import ConflictError, SqloraError
-from sqlora.platform.customization_data import FEWEST, MOST
+from sqlora.platform.conversations import FEWEST, MOST
 from sqlora.platform.deployments import Deployment
 from sqlora.platform.jobs import Job
 from sqlora.platform.ledger import REMOVAL_ORDER, Resource, ResourceKind
