@@ -42,6 +42,8 @@ PROBE = Limits(rows=200)
 PROOF_ROWS = 10_000  # two results are compared whole
 KNOWN, SYSTEMS = 4_096, 64  # verdicts and system texts remembered
 ANYTHING = Rules()
+# What sqlglot's code stumbles over when it is given what nobody would write; a source may hold anything.
+PARSER_FAILURES = (SqlglotError, ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError)
 
 
 class _ReadOnce:
@@ -124,7 +126,7 @@ class Checker:
             context = self._contexts.of(candidate)
         except BusyError:
             raise
-        except (SqloraError, RecursionError) as error:
+        except (SqloraError, RecursionError, *PARSER_FAILURES) as error:
             reason = "table" if candidate.ddl is None and candidate.database is None else "schema"
             return reject(reason, example, _message(error), candidate.origin)
         verdict = self._verdict(candidate, context)
@@ -195,6 +197,8 @@ class Checker:
             return Verdict("syntax", _message(error))
         except RecursionError:
             return Verdict("syntax", "the query is nested too deeply")
+        except PARSER_FAILURES as error:
+            return Verdict("syntax", f"the parser failed on it: {error!r:.200}")
 
     def _good(self, sql: str, tree: exp.Expr, context: Context) -> Verdict:
         return Verdict(

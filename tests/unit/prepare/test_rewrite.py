@@ -7,10 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from sqlora.prepare.check import Checker
 from sqlora.prepare.contexts import Recent
 from sqlora.prepare.examples import Candidate, Example, Rejection
+from sqlora.prepare.reasons import REASONS
 from sqlora.prepare.texts import Rules
 from sqlora.sql.dialect import Dialect
 
@@ -147,6 +150,31 @@ def test_forbidden_words_in_an_example_s_own_schema_are_seen(checker: Checker) -
     other = check(checker, "SELECT x FROM u", ddl='CREATE TABLE u ("User: id" INTEGER, x INTEGER)', run=False)
     assert isinstance(other, Rejection)
     assert other.reason == "forbidden text"
+
+
+PIECES = st.sampled_from(
+    ["SELECT", "FROM", "WHERE", "CREATE TABLE", "head", "age", '"', "'", "(", ")", ",", "*", ";", "--", "[", "1e9", "::", "WITH",
+     "AS", "CASE", "INTERVAL", "CAST", "VARCHAR", "\x00", "\ud800", "é", "\n", "TAKE", "$1", "{", "|>", "/*", "NULL"]
+)  # fmt: skip
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    question=st.text(max_size=40),
+    sql=st.one_of(st.text(max_size=60), st.lists(PIECES, max_size=14).map(" ".join)),
+    ddl=st.one_of(st.none(), st.just(DDL), st.text(max_size=40), st.lists(PIECES, max_size=14).map(" ".join)),
+    written_in=st.sampled_from([None, "sqlite", "postgres", "tsql", "no such dialect"]),
+)
+def test_anything_is_an_example_or_a_rejection(
+    checker: Checker, question: str, sql: str, ddl: str | None, written_in: str | None
+) -> None:
+    candidate = Candidate(Example(question, sql, "s"), "line 1", ddl=ddl, written_in=written_in, run=False)
+    checked = checker.check(candidate)
+    if isinstance(checked, Rejection):
+        assert checked.reason in REASONS
+        checked.example.question.encode()
+    else:
+        assert checker.dialect.normalize(checked.sql) == checked.sql
 
 
 def test_what_was_used_last_is_kept_and_the_rest_put_away() -> None:
