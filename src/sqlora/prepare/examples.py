@@ -27,7 +27,8 @@ class Example:
     The last ones are for the card and no part of the dataset: the SQL ``constructs`` in the query, the tables and
     columns that it ``uses`` (``store.city``), and which share of the needed tables and columns its schema text has,
     where that was cut to what the question seems to need (``recall``). What is missing there is put in to teach by;
-    ``asked`` is then the text without, which the question would be asked with, and is tested with.
+    ``asked`` is then the text without, which the question would be asked with, and is tested with. ``origin`` is the
+    candidate's, for an example that is left out after all.
     """
 
     question: str
@@ -44,6 +45,7 @@ class Example:
     uses: tuple[str, ...] = ()
     recall: tuple[float, float] | None = None
     asked: str | None = None
+    origin: str = ""
 
 
 @dataclass(frozen=True)

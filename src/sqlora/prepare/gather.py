@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sqlora.prepare.card import CardBuilder
 from sqlora.prepare.dedupe import Deduplicator
@@ -52,7 +52,7 @@ class Gathering:
         if isinstance(checked, Example):
             found = self.duplicates.add(checked, origin, keys)
             if found is None:
-                self.kept.add(checked)
+                self.kept.add(replace(checked, origin=origin))
                 return True
             checked = presented(found)
         self.reject(checked)

@@ -54,7 +54,7 @@ class Placement:
         for place, example in enumerate(examples):
             if place in self.why:
                 reason, detail = self.why[place]
-                yield Rejection(reason, example, detail, example.source)
+                yield Rejection(reason, example, detail, example.origin or example.source)
 
 
 def place(examples: Iterable[Example], section: PrepareSection) -> Placement:

@@ -22,7 +22,8 @@ from sqlora.prompting import record
 INPUTS = "inputs.json"
 ID_LENGTH = 12
 BLOCK = 1 << 20
-FOR_THE_CARD = ("constructs", "uses", "recall")  # of an example; the card counts them
+# Of an example; the card and the rejects have them.
+FOR_THE_CARD = ("constructs", "uses", "recall", "asked", "origin")
 
 Card = Mapping[str, Any]
 

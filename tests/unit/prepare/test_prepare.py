@@ -92,6 +92,7 @@ def test_a_fixed_test_takes_its_templates_out_of_train(make_project: MakeProject
     assert [example.question for example in dataset.examples("test")] == ["customers of York, please"]
     assert "customers in Leeds" not in [example.question for example in dataset.examples()]
     assert dataset.card["rejected"] == {"in test": 1}
+    assert [reject["origin"] for reject in dataset.rejects()] == ["a.jsonl line 4"]
     assert not {e.template for e in dataset.examples("train")} & {e.template for e in dataset.examples("test")}
 
 
