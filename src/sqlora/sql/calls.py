@@ -7,10 +7,11 @@ from collections.abc import Iterable, Mapping
 
 from sqlglot import exp
 
+from sqlora.sql.aggregation import note_kind
 from sqlora.sql.node_error import NodeError
 from sqlora.sql.parens import children, infix, meets_operator, needs_paren, outermost_paren, unnest
 from sqlora.sql.template import MARK, NOT_CALLS, Template, word_of
-from sqlora.sql.unify import Bindings, unify, ways
+from sqlora.sql.unify import SAID_OTHERWISE, Bindings, unify, ways
 
 # Neither may follow an expression that is not a function call.
 _AROUND_A_CALL = (exp.Window, exp.Filter, exp.WithinGroup, exp.IgnoreNulls, exp.RespectNulls)
@@ -44,6 +45,10 @@ class Templates:
         """Upper-case name → the name as the spec writes it."""
         return {name: overloads[0].name for name, overloads in self._by_name.items() if not name.endswith(MARK)}
 
+    def kinds(self) -> dict[str, str]:
+        """Upper-case name → ``aggregate`` or ``window``, of the functions and macros that are such."""
+        return {name: overloads[0].kind for name, overloads in self._by_name.items() if overloads[0].kind}
+
     def renamed(self) -> dict[str, str]:
         """Base function that the house calls otherwise → the house's way to write it, for messages."""
         compiled = [each for overloads in self._by_name.values() for each in overloads]
@@ -66,7 +71,7 @@ class Templates:
         stack = [tree]
         while stack:
             node = stack.pop()
-            call = self._match(node) if type(node) in self._by_root or type(node) is exp.Sub else None
+            call = self._match(node) if type(node) in self._by_root or type(node) in SAID_OTHERWISE else None
             if call is None:
                 stack.extend(children(node))
                 continue
@@ -104,7 +109,7 @@ class Templates:
             parameter = each.parameter(node) or ""
             last = each.variadic and parameter == each.parameters[-1]
             body = self._substitute(call, node, rest if last else [values[parameter]], body)
-        _settle_intervals(body)
+        body = _settled(body)
         place = outermost_paren(call)
         result = exp.Paren(this=body) if infix(body) and meets_operator(place) else body
         if place is tree:
@@ -160,7 +165,9 @@ def _call(each: Template, bindings: Bindings) -> exp.Anonymous:
     arguments = [unnest(argument) for argument in arguments]
     for at, word in each.words:
         arguments.insert(at, exp.Literal.string(word[1:-1]) if word.startswith("'") else exp.Var(this=word))
-    return exp.Anonymous(this=f"{MARK}{each.name}", expressions=arguments)
+    call = exp.Anonymous(this=f"{MARK}{each.name}", expressions=arguments)
+    note_kind(call, each.kind)
+    return call
 
 
 def _callable(each: Template, node: exp.Expr) -> bool:
@@ -186,14 +193,21 @@ def _word_like(call: exp.Anonymous, slot: exp.Expr, value: exp.Expr) -> exp.Expr
     return exp.Literal.string(word) if isinstance(slot, exp.Literal) else exp.Var(this=word)
 
 
-def _settle_intervals(body: exp.Expr) -> None:
-    """INTERVAL 5 DAY → INTERVAL '5' DAY (in place), as sqlglot's parser has it."""
-    for interval in body.find_all(exp.Interval):
+def _settled(body: exp.Expr) -> exp.Expr:
+    """An expanded body (changed in place) as sqlglot's parser would have it."""
+    for interval in body.find_all(exp.Interval):  # INTERVAL 5 DAY is INTERVAL '5' DAY
         number = unnest(interval.this) if interval.this else None
         sign = "-" if isinstance(number, exp.Neg) else ""
         digits = number.this if sign and number else number
         if isinstance(digits, exp.Literal) and not digits.is_string:
             interval.set("this", exp.Literal.string(f"{sign}{digits.name}"))
+    for truncated in list(body.find_all(exp.TimestampTrunc)):
+        if isinstance(truncated.this, exp.Cast) and truncated.this.to.is_type("date"):
+            day = exp.DateTrunc(this=truncated.this, unit=exp.Literal.string(truncated.args["unit"].name))
+            if truncated is body:
+                return day
+            truncated.replace(day)
+    return body
 
 
 def _without_alias(each: Template, node: exp.Expr) -> tuple[exp.Expr, exp.Expr]:

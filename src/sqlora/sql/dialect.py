@@ -59,8 +59,6 @@ class Dialect:
         self._base = sqlglot.Dialect.get_or_raise(_known(self.base))
         self._types = Types(spec.types if spec else {}, self._base)
         self._house = house_settings(self._base, spec)
-        self._parser: Callable[..., Parser] = house_parser(self._base, self._types, spec)
-        self._generator: Callable[..., Generator] = house_generator(self._base, self._types, spec)
         self._words: Words | None = None
         self._forms: Forms | None = None
         self._case: NameCase | None = None
@@ -71,6 +69,9 @@ class Dialect:
             if spec.name_case:
                 base = type(self._base)
                 self._case = NameCase(spec.name_case, self._base, lambda name: needs_quotes(name, base))
+        kinds = self._forms.kinds() if self._forms else {}
+        self._parser: Callable[..., Parser] = house_parser(self._base, self._types, spec, kinds)
+        self._generator: Callable[..., Generator] = house_generator(self._base, self._types, spec)
 
     def __repr__(self) -> str:
         return f"Dialect({self.name!r}, base={self.base!r})"

@@ -36,34 +36,40 @@ class Forms:
         """The functions: upper-case name → the name as the spec writes it."""
         return self._templates.names
 
+    def kinds(self) -> dict[str, str]:
+        """Upper-case name → ``aggregate`` or ``window``, of the functions that are such."""
+        return self._templates.kinds()
+
     def renamed(self) -> dict[str, str]:
         """Base functions that the house calls otherwise → the house's way to write them."""
         return self._templates.renamed()
 
     def read(self, tree: exp.Expr) -> exp.Expr:
         """The tree of house text (changed in place) → the base's; NodeError for what the house does not have."""
-        if self._page == "rownum":
-            tree = read_rownum(tree)
-        if self._conditions:
-            tree = self._conditions.read(tree)
         if self._forbidden:
             self._forbidden.check(tree)
         if self._literals:
             tree = self._literals.expand(tree)
         tree = self._templates.expand(tree)
+        if self._page == "rownum":
+            tree = read_rownum(tree)
+        if self._conditions:
+            tree = self._conditions.read(tree)
         return self._ordering.read(tree) if self._ordering else tree
 
     def write(self, tree: exp.Expr) -> exp.Expr:
         """The base's tree (changed in place) → that of house text; NodeError for what the house cannot say."""
         if self._ordering:
             tree = self._ordering.write(tree)
+        if self._conditions:
+            tree = self._conditions.write(tree)
+        if self._page == "rownum":
+            tree = write_rownum(tree)
+        elif self._page in ("top", "top-fetch"):
+            tree = write_top(tree, fetch=self._page == "top-fetch")
         tree = self._templates.fold(tree)
         if self._literals:
             tree = self._literals.fold(tree)
         if self._forbidden:
             self._forbidden.check(tree)
-        if self._conditions:
-            tree = self._conditions.write(tree)
-        if self._page in ("top", "top-fetch"):
-            return write_top(tree, fetch=self._page == "top-fetch")
-        return write_rownum(tree) if self._page == "rownum" else tree
+        return tree

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import sqlglot
@@ -17,6 +17,7 @@ from sqlora.sql.pagination import FetchParser, fetch_members
 from sqlora.sql.pipe_parser import PipeParser
 from sqlora.sql.pipe_writer import pipe_members
 from sqlora.sql.spec import DialectSpec
+from sqlora.sql.template import MARK
 from sqlora.sql.types import TypeParser, Types
 
 _NULLS = {"low": "nulls_are_small", "high": "nulls_are_large", "last": "nulls_are_last"}
@@ -31,14 +32,20 @@ def house_settings(base: sqlglot.Dialect, spec: DialectSpec | None) -> sqlglot.D
     return house
 
 
-def house_parser(base: sqlglot.Dialect, types: Types, spec: DialectSpec | None) -> type[Parser]:
-    """The base's parser with house type names, and the house's forms of queries and casts."""
+def house_parser(
+    base: sqlglot.Dialect, types: Types, spec: DialectSpec | None, kinds: Mapping[str, str]
+) -> type[Parser]:
+    """The base's parser with house type names, and the house's forms of queries and casts.
+
+    ``kinds``: which house functions are aggregates or look at windows.
+    """
     parents: list[type[Parser]] = [TypeParser]
     members: dict[str, Any] = {"house_types": types}
     if spec and spec.pagination.style in ("fetch", "top-fetch", "rownum"):
         parents.append(FetchParser)
     if spec and spec.syntax == "pipe":
         parents.append(PipeParser)
+        members["house_kinds"] = {f"{MARK}{name}": kind for name, kind in kinds.items()}
     if spec and spec.casts.style == "convert":
         members["FUNCTION_PARSERS"] = convert_parsers(base.parser_class)
     return type("HouseParser", (*parents, base.parser_class), members)
@@ -63,7 +70,7 @@ def house_generator(base: sqlglot.Dialect, types: Types, spec: DialectSpec | Non
                 own = parent.TRANSFORMS.get(kind) or getattr(parent, method)
                 transforms[kind] = cast_writer(spec.casts.style, own)
         if spec.syntax == "pipe":
-            members |= pipe_members(parent)
+            members |= pipe_members(parent, upper=spec.name_case == "upper")
     if transforms:
         members["TRANSFORMS"] = {**parent.TRANSFORMS, **transforms}
     return type("HouseGenerator", (parent,), members)

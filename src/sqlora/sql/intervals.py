@@ -12,13 +12,16 @@ _SINGULAR = ("SECOND", "MINUTE", "HOUR", "DAY", "WEEK", "MONTH", "QUARTER", "YEA
 UNITS = frozenset(unit for singular in _SINGULAR for unit in (singular, f"{singular}S"))
 
 
-def labelled(tokens: list[Token], index: int) -> list[Token] | None:
-    """The base's tokens for the ``5 DAYS`` that begins at ``index``, else None."""
+def labelled(tokens: list[Token], index: int, top_word: str) -> list[Token] | None:
+    """The base's tokens for the ``5 DAYS`` that begins at ``index``, else None; ``top_word``: TOP, in capitals."""
     if tokens[index].token_type is not TokenType.NUMBER or index + 1 >= len(tokens):
         return None
     number, unit = tokens[index], tokens[index + 1]
     if unit.token_type in (TokenType.STRING, TokenType.IDENTIFIER) or unit.text.upper() not in UNITS:
         return None
+    called = index + 2 < len(tokens) and tokens[index + 2].token_type in (TokenType.L_PAREN, TokenType.DOT)
+    if called or (index and tokens[index - 1].text.upper() == top_word):
+        return None  # SELECT TOP 3 YEAR(d), SELECT TOP 3 year
     place = (number.line, unit.col, number.start, unit.end)
     return [
         Token(TokenType.INTERVAL, "INTERVAL", *place, number.comments),

@@ -9,6 +9,7 @@ from sqlglot import exp
 from sqlglot.generator import Generator
 from sqlglot.parser import Parser
 
+from sqlora.sql.aggregation import aggregates, has_window
 from sqlora.sql.node_error import NodeError
 from sqlora.sql.spec import DialectSpec, Pagination
 
@@ -167,7 +168,7 @@ def is_plain(select: exp.Select) -> bool:
     """Whether counting the rows of FROM … WHERE is counting those of the result."""
     if any(select.args.get(key) for key in _UNLESS_PLAIN):
         return False
-    return not any(node for item in select.expressions for node in item.find_all(exp.AggFunc, exp.Window))
+    return not any(aggregates(item) or has_window(item) for item in select.expressions)
 
 
 def _only_subquery(select: exp.Select) -> exp.Query | None:

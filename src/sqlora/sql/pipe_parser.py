@@ -7,12 +7,14 @@ tree; where it would not, what came before becomes a query in FROM.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from sqlglot import exp
 from sqlglot.parser import Parser
 from sqlglot.tokenizer_core import Token, TokenType
+
+from sqlora.sql.aggregation import aggregates, has_window, is_window, note_kind
 
 _SET_OPERATORS = {TokenType.UNION: exp.Union, TokenType.EXCEPT: exp.Except, TokenType.INTERSECT: exp.Intersect}
 _NOT_FIRST = ("where", "group", "having", "order", "limit", "offset", "qualify", "laterals")
@@ -77,6 +79,14 @@ class _Pipe:
 class PipeParser(Parser):
     """Reads queries as pipes, and refuses those with a FROM after SELECT."""
 
+    house_kinds: Mapping[str, str]  # the marked names of house functions that are aggregates or windows
+
+    def _parse_function_call(self, *arguments: Any, **options: Any) -> exp.Expr | None:
+        call = super()._parse_function_call(*arguments, **options)
+        if isinstance(call, exp.Anonymous):
+            note_kind(call, self.house_kinds.get(call.name.upper(), ""))
+        return call
+
     def _parse_select_query(
         self,
         nested: bool = False,
@@ -118,7 +128,7 @@ class PipeParser(Parser):
 
 def _where(parser: Any, pipe: _Pipe) -> None:
     condition = parser._parse_disjunction() or parser.raise_error("WHERE takes a condition")
-    windows = any(value.find(exp.Window) for value in pipe.outputs.values())
+    windows = any(has_window(value) for value in pipe.outputs.values())
     if pipe.closed or pipe.cut or pipe.query.args.get("distinct") or (windows and not pipe.grouped):
         pipe.nest()
     key, kind = ("having", exp.Having) if pipe.grouped else ("where", exp.Where)
@@ -135,7 +145,7 @@ def _select(parser: Any, pipe: _Pipe) -> None:
         parser.raise_error("SELECT takes what is to be seen")
     if any(_window_in_window(pipe.inline(item)) for item in items):
         pipe.nest()
-    computed = distinct or any(item.find(exp.Window, exp.AggFunc) for item in items)
+    computed = distinct or any(has_window(item) or aggregates(item) for item in items)
     if pipe.closed or pipe.query.args.get("distinct") or (pipe.cut and computed):
         pipe.nest()
     if not pipe.grouped and any(aggregates(item) for item in items):
@@ -202,10 +212,18 @@ def _order(parser: Any, pipe: _Pipe) -> None:
     order = parser._parse_order()
     if pipe.cut:
         pipe.nest()
-    for ordered in order.expressions if order and not pipe.closed else ():
-        # The name of an output stays; it becomes what it stands for if SELECT leaves it out.
-        if not isinstance(ordered.this, exp.Column):
-            ordered.set("this", pipe.inline(ordered.this))
+    selected = pipe.query.expressions if isinstance(pipe.query, exp.Select) and pipe.closed else []
+    columns = {item.name: item for item in selected if isinstance(item, exp.Column) and item.table}
+    for ordered in order.expressions if order else ():
+        value = ordered.this
+        if not isinstance(value, exp.Column) or value.table:
+            ordered.set("this", value if pipe.closed else pipe.inline(value))
+            continue
+        # The name of an output stays; it becomes what it stands for if SELECT leaves it out, or if it is t.name,
+        # which some engines know under no other name.
+        found = columns.get(value.name) or pipe.outputs.get(value.name)
+        if isinstance(found, exp.Column) and found.table and found.name == value.name:
+            ordered.set("this", found.copy())
     pipe.query.set("order", order)
 
 
@@ -283,17 +301,9 @@ _OPERATORS: dict[str, Callable[[Any, _Pipe], None]] = {
 }
 
 
-def aggregates(node: exp.Expr) -> bool:
-    """Whether ``node`` is a sum, count or the like over the rows, not over a window or in a query of its own."""
-    if isinstance(node, exp.Query | exp.Window):
-        return False
-    if isinstance(node, exp.AggFunc):
-        return True
-    return any(aggregates(child) for child in node.iter_expressions())
-
-
 def _window_in_window(node: exp.Expr) -> bool:
-    return any(inner is not window for window in node.find_all(exp.Window) for inner in window.find_all(exp.Window))
+    windows = [each for each in node.walk() if is_window(each)]
+    return any(inner is not window and is_window(inner) for window in windows for inner in window.walk())
 
 
 def _named(value: exp.Expr, item: exp.Expr) -> exp.Expr:

@@ -12,8 +12,9 @@ from typing import Any
 from sqlglot import exp
 from sqlglot.generator import Generator
 
+from sqlora.sql.aggregation import aggregates, has_window, is_aggregate, is_window
 from sqlora.sql.node_error import NodeError
-from sqlora.sql.pipe_parser import aggregates
+from sqlora.sql.template import MARK
 
 _SELECT_KEYS = {
     "with_",
@@ -30,8 +31,8 @@ _SELECT_KEYS = {
 }
 
 
-def pipe_members(parent: type[Generator]) -> dict[str, Any]:
-    """The generator's members that write pipes."""
+def pipe_members(parent: type[Generator], upper: bool) -> dict[str, Any]:
+    """The generator's members that write pipes; ``upper``: plain names of the house are in capitals."""
 
     def select_sql(self: Generator, select: exp.Select) -> str:
         if not select.args.get("from_"):
@@ -49,7 +50,12 @@ def pipe_members(parent: type[Generator]) -> dict[str, Any]:
             raise NodeError(subquery, f"pipes have no way to write {modified[0]} after a query in parentheses")
         return _joined(self, [self.sql(subquery.this), *_tail(self, subquery)])
 
-    return {"select_sql": select_sql, "set_operations": set_operations, "subquery_sql": subquery_sql}
+    return {
+        "select_sql": select_sql,
+        "set_operations": set_operations,
+        "subquery_sql": subquery_sql,
+        "PIPE_NAMES_UPPER": upper,
+    }
 
 
 def _joined(self: Generator, parts: list[str]) -> str:
@@ -108,8 +114,33 @@ def _plain(self: Generator, select: exp.Select) -> list[str]:
     if order and not _settle_order(order, items, distinct):
         if distinct:
             raise NodeError(order, "pipes sort after SELECT DISTINCT, by what it selects")
-        return [*_tail(self, select), select_part]
+        if not (select.args.get("limit") or select.args.get("offset")):
+            return [*_tail(self, select), select_part]
+        windows, items = _windows(self, items)
+        extend = [f"EXTEND {_list(self, windows)}"] if windows else []
+        return [*extend, *_tail(self, select), f"SELECT {_list(self, items)}"]
     return [select_part, *_tail(self, select)]
+
+
+def _windows(self: Generator, items: list[exp.Expr]) -> tuple[list[exp.Expr], list[exp.Expr]]:
+    """The windows of ``items`` under names of their own, and the items with those names.
+
+    LIMIT before SELECT would otherwise leave the windows fewer rows to be computed over.
+    """
+    taken = {item.alias_or_name for item in items} | {c.name for item in items for c in item.find_all(exp.Column)}
+    names = _new_names(self, "window", taken)
+    windows: list[exp.Expr] = []
+
+    def named(node: exp.Expr) -> exp.Expr:
+        if not is_window(node):
+            return node
+        known = next((each for each in windows if each.this == node), None)
+        if known is None:
+            known = exp.Alias(this=node.copy(), alias=next(names))
+            windows.append(known)
+        return exp.column(known.alias)
+
+    return windows, [item.transform(named) for item in items]
 
 
 def _settle_order(order: exp.Expr, items: list[exp.Expr], distinct: bool) -> bool:
@@ -155,7 +186,8 @@ class _Output:
 class _Outputs:
     """What AGGREGATE makes, and the names by which later operators know it."""
 
-    def __init__(self, select: exp.Select) -> None:
+    def __init__(self, generator: Generator, select: exp.Select) -> None:
+        self._generator = generator
         self._all: list[_Output] = []
         self._taken = {item.alias_or_name for item in select.expressions}
         aliases = {item.alias: item.this for item in select.expressions if isinstance(item, exp.Alias)}
@@ -172,7 +204,7 @@ class _Outputs:
             if isinstance(item, exp.Star) or (isinstance(item, exp.Column) and isinstance(item.this, exp.Star)):
                 raise NodeError(item, "pipes have no way to write * beside sums and counts")
             value = item.unalias()
-            if self._known(value) is None and not item.find(exp.Window) and aggregates(value):
+            if self._known(value) is None and not has_window(item) and aggregates(value):
                 self._add(value, item.args.get("alias") if isinstance(item, exp.Alias) else None, key=False)
 
     def _add(self, value: exp.Expr, alias: exp.Expr | None, key: bool) -> _Output:
@@ -184,21 +216,25 @@ class _Outputs:
         return output
 
     def _known(self, value: exp.Expr) -> _Output | None:
-        return next((each for each in self._all if each.value == value), None)
+        found = next((each for each in self._all if each.value == value), None)
+        if found is None and isinstance(value, exp.Column) and not value.table:
+            # GROUP BY t.city, SELECT city: a name that is grouped by, with and without its table.
+            alike = [each for each in self._all if isinstance(each.value, exp.Column) and each.value.name == value.name]
+            return alike[0] if len(alike) == 1 else None
+        return found
 
     def reference(self, output: _Output) -> exp.Column:
         """The column by which later operators know ``output``, which gets a name if it has none."""
         if output.name is None:
-            stem = "key" if output.key else output.value.key if output.value.key.isalpha() else "value"
-            number = next(n for n in range(1, 10_000) if f"{stem}_{n}" not in self._taken)
-            output.name, output.named = exp.to_identifier(f"{stem}_{number}"), True
-            self._taken.add(f"{stem}_{number}")
+            output.name = next(_new_names(self._generator, _stem(output), self._taken))
+            output.named = True
+            self._taken.add(output.name.name)
         return exp.column(output.name.copy())
 
     def refer(self, node: exp.Expr) -> exp.Expr:
         """``node`` in terms of the outputs; sums and counts that are none yet become some."""
         output = self._known(node)
-        if output is None and isinstance(node, exp.AggFunc) and not _of_window(node):
+        if output is None and is_aggregate(_aggregate(node)) and not _of_window(node):
             output = self._add(node.copy(), None, key=False)
         if output:
             return self.reference(output)
@@ -226,14 +262,30 @@ class _Outputs:
         """Whether the outputs, keys first, are just what SELECT has."""
         ordered = [each for each in self._all if each.key] + [each for each in self._all if not each.key]
         return len(ordered) == len(items) and all(
-            each.value == item.unalias()
+            self._known(item.unalias()) is each
             and (not item.alias or (each.name is not None and each.name.name == item.alias))
             for each, item in zip(ordered, items, strict=True)
         )
 
 
+def _stem(output: _Output) -> str:
+    """What a column without a name is called after: the function that computes it."""
+    node = _aggregate(output.value)
+    name = str(node.this).strip(MARK) if isinstance(node, exp.Anonymous) else node.key
+    return "key" if output.key else name.lower() if name.isidentifier() and is_aggregate(node) else "value"
+
+
+def _new_names(self: Generator, stem: str, taken: set[str]) -> Iterator[exp.Identifier]:
+    """``stem_1`` and so on, in the case that the house has its names in, without those that are taken."""
+    known = {name.lower() for name in taken}
+    for number in range(1, 10_000):
+        if f"{stem}_{number}" not in known:
+            name = f"{stem}_{number}"
+            yield exp.to_identifier(name.upper() if self.PIPE_NAMES_UPPER else name)  # type: ignore[attr-defined]
+
+
 def _grouped(self: Generator, select: exp.Select) -> list[str]:
-    outputs = _Outputs(select)
+    outputs = _Outputs(self, select)
     items, distinct = select.expressions, bool(select.args.get("distinct"))
     having, order = select.args.get("having"), select.args.get("order")
     condition = outputs.refer(having.this.copy()) if having else None
@@ -249,6 +301,9 @@ def _grouped(self: Generator, select: exp.Select) -> list[str]:
         hidden = any(column.name not in shown for column in order.find_all(exp.Column))
         if hidden and distinct:
             raise NodeError(order, "pipes sort after SELECT DISTINCT, by what it selects")
+        cut = select.args.get("limit") or select.args.get("offset")
+        if hidden and cut and any(has_window(item) for item in selected):
+            raise NodeError(order, "pipes cut rows off before SELECT here, and OVER would see fewer")
         if hidden:
             values = {item.alias: item.this for item in selected if isinstance(item, exp.Alias)}
             for column in list(order.find_all(exp.Column)):
@@ -286,10 +341,20 @@ def _text(self: Generator, output: _Output) -> str:
     return f"{text} AS {self.sql(output.name)}" if output.named and output.name is not None else text
 
 
+_AROUND = (exp.Filter, exp.IgnoreNulls, exp.RespectNulls, exp.WithinGroup)
+
+
+def _aggregate(node: exp.Expr) -> exp.Expr:
+    """The function of ``SUM(x) FILTER (WHERE …)`` and the like."""
+    while isinstance(node, _AROUND):
+        node = node.this
+    return node
+
+
 def _of_window(node: exp.Expr) -> bool:
     """Whether an aggregate is over a window: SUM(x) OVER (…)."""
     place = node
-    while isinstance(place.parent, exp.Filter | exp.IgnoreNulls | exp.RespectNulls | exp.WithinGroup):
+    while isinstance(place.parent, _AROUND):
         place = place.parent
     return isinstance(place.parent, exp.Window) and place.arg_key == "this"
 

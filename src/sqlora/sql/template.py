@@ -24,6 +24,7 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
+from sqlora.sql.aggregation import kind_of
 from sqlora.sql.parens import children, without_parens
 
 MARK = "\ue000"
@@ -47,6 +48,7 @@ class Template:
     variadic: bool
     body: exp.Expr
     weight: int  # nodes of the body that are not parameters: how specific it is
+    kind: str  # ``aggregate``, ``window`` or nothing
     has_cast: bool  # a function with CAST(parameter …) inside, which matches without the cast too
 
     @property
@@ -135,7 +137,7 @@ def template(house: str, base: str, dialect: sqlglot.Dialect) -> Template:
     if variadic and any(c.name == parameters[-1] and c.index is None for c in body.find_all(exp.Column)):
         raise ValueError(f"{parameters[-1]}... does not stand in a list of arguments in {base!r}")
     has_cast = isinstance(body, exp.Func) and not isinstance(body, NOT_CALLS) and bool(body.find(exp.Cast))
-    return Template(house, base, name, parameters, words, variadic, body, _weight(body), has_cast)
+    return Template(house, base, name, parameters, words, variadic, body, _weight(body), kind_of(body), has_cast)
 
 
 def macro(house: str, base: str, dialect: sqlglot.Dialect, number: int) -> Template:
@@ -144,7 +146,7 @@ def macro(house: str, base: str, dialect: sqlglot.Dialect, number: int) -> Templ
     if isinstance(body, exp.Select | exp.SetOperation):
         body = exp.Subquery(this=body)
     # Not a name that a function can have: the end is marked too.
-    return Template(house, base, f"M{number}{MARK}", (), (), False, body, _weight(body), False)
+    return Template(house, base, f"M{number}{MARK}", (), (), False, body, _weight(body), kind_of(body), False)
 
 
 def _body(base: str, text: str, dialect: sqlglot.Dialect) -> exp.Expr:

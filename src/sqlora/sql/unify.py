@@ -13,6 +13,10 @@ from sqlora.sql.template import Template
 Bindings = dict[str, exp.Expr | list[exp.Expr]]
 
 
+# What `ways` knows another way to say.
+SAID_OTHERWISE = (exp.Sub, exp.DateTrunc)
+
+
 def ways(node: exp.Expr) -> Iterator[exp.Expr]:
     """``node``, and what it might as well be: d - INTERVAL '5' DAY is d + INTERVAL '-5' DAY."""
     yield node
@@ -20,8 +24,12 @@ def ways(node: exp.Expr) -> Iterator[exp.Expr]:
         number = node.expression.this
         if isinstance(number, exp.Literal) and re.fullmatch(r"-?\d+", number.name):
             turned = number.name[1:] if number.name.startswith("-") else f"-{number.name}"
-            interval = exp.Interval(this=exp.Literal.string(turned), unit=node.expression.args.get("unit"))
-            yield exp.Add(this=node.this, expression=interval)
+            unit = node.expression.args.get("unit")
+            interval = exp.Interval(this=exp.Literal.string(turned), unit=unit.copy() if unit else None)
+            yield exp.Add(this=node.this.copy(), expression=interval)
+    # DuckDB's DATE_TRUNC is one of two nodes, by the type of what is truncated.
+    if type(node) is exp.DateTrunc and node.args.get("unit"):
+        yield exp.TimestampTrunc(this=node.this.copy(), unit=exp.Var(this=node.args["unit"].name.upper()))
 
 
 def unify(each: Template, pattern: object, node: object, bindings: Bindings, relaxed: bool) -> bool:
@@ -41,6 +49,8 @@ def unify(each: Template, pattern: object, node: object, bindings: Bindings, rel
             node = _number(node)
         bound = bindings.setdefault(parameter, node)
         return bound is node or bound == node
+    if type(pattern) is exp.Var and type(node) is exp.Var:  # INTERVAL '5' DAYS is INTERVAL '5' DAY
+        return _singular(pattern.name) == _singular(node.name)
     if type(pattern) is not type(node):
         cast = relaxed and isinstance(pattern, exp.Cast) and each.parameter(pattern.this)
         return bool(cast) and unify(each, pattern.this, node, bindings, relaxed)

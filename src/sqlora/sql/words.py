@@ -106,10 +106,13 @@ class Words:
         house = [_Phrase(_words(h), b, tuple(base_tokens(b, base))) for h, b in pairs]
         self._macros = {f"{MARK}M{number}{MARK}": text for number, text in enumerate(spec.macros)}
         macros = [_Phrase(self._macro_words(text), mark, _macro_call(mark)) for mark, text in self._macros.items()]
+        named = {word for phrase in house for word in phrase.words}
+        house += [_nulls(word, base) for word in ("FIRST", "LAST") if word in named]
         self._to_base = _Phrases([*house, *macros])
         words = {phrase.words for phrase in house}
         unhoused = [_Phrase(_words(b), h) for h, b in pairs if _words(b) not in words]
-        self._to_house = _Phrases(_Phrase(_words(b), h) for h, b in pairs)
+        nulls = [_Phrase(phrase.words, phrase.text) for phrase in house if phrase.words[0] == "NULLS"]
+        self._to_house = _Phrases([*(_Phrase(_words(b), h) for h, b in pairs), *nulls])
         if instead := pagination.instead_of_limit(spec.pagination):
             unhoused.append(_Phrase(("LIMIT",), instead))
         self._banned = _Phrases(unhoused)
@@ -184,7 +187,7 @@ class Words:
             message, token = error.args
             raise WordError(str(message), token) from error
         if found is None and self._spec.literals.interval == "labelled":
-            interval = labelled(tokens, index)
+            interval = labelled(tokens, index, pagination.top_word(self._spec.pagination).upper())
             return (interval, index + 2) if interval else None
         return found
 
@@ -361,6 +364,11 @@ def _absent(spec: DialectSpec) -> Iterator[tuple[str, str]]:
         true, false = spec.booleans.true, spec.booleans.false
         yield from (("TRUE", f"write {true} = {true}, or {true} as a value"),)
         yield from (("FALSE", f"write {true} = {false}, or {false} as a value"),)
+
+
+def _nulls(word: str, base: sqlglot.Dialect) -> _Phrase:
+    """NULLS FIRST as it is, in a dialect where FIRST alone is a word for something else."""
+    return _Phrase(("NULLS", word), f"NULLS {word}", tuple(base_tokens(f"NULLS {word}", base)))
 
 
 def _macro_call(mark: str) -> tuple[Token, ...]:
