@@ -12,6 +12,7 @@ from sqlora.cli.output import print_json, print_next, print_table, shown_path, w
 from sqlora.errors import ConfigError, ConflictError, DialectError
 
 if TYPE_CHECKING:
+    from sqlora.cli.dialect_run import Run
     from sqlora.project import Project
     from sqlora.sql.dialect import Dialect
 
@@ -167,8 +168,7 @@ def check(
 
     dialect = _dialect(ctx, name, "--dialect")
     with open_run(_project(ctx), dialect, database if run or database else None, run) as runner:
-        engine = through or (runner.engine if runner and runner.engine in ENGINES else "duckdb")
-        checked = Check(dialect, engine, runner, every, as_json)
+        checked = Check(dialect, through or _engine(dialect, runner), runner, every, as_json)
         for file in files:
             checked.file(file)
         checked.finish()
@@ -202,6 +202,12 @@ def convert(ctx: click.Context, file: Path, source: str | None, target: str, pre
     if failed:
         warn(f"{failed:,} {'statement' if failed == 1 else 'statements'} did not come over whole")
     ctx.exit(1 if failed else 0)
+
+
+def _engine(dialect: Dialect, runner: Run | None) -> str:
+    """Where queries go if nobody says: to the database's engine, but to DuckDB where that speaks the dialect itself."""
+    elsewhere = runner is not None and runner.engine in ENGINES and runner.engine != dialect.base
+    return runner.engine if runner is not None and elsewhere else "duckdb"
 
 
 def _project(ctx: click.Context) -> Project | None:
