@@ -83,12 +83,19 @@ def asked_words(question: str) -> set[str]:
     return {word for word in words if word not in STOP} | pairs
 
 
+ENDINGS = ("ing", "ed", "er", "or")
+
+
 def stem(word: str) -> str:
-    """The word without the endings that a question and a name differ in: countries, country; ordered, orders."""
+    """The word without the endings that a question and a name differ in: countries, country; reviewed, reviewers."""
     if len(word) > 4 and word.endswith("ies"):
-        return word[:-3] + "y"
-    if len(word) > 4 and word.endswith(("sses", "ches", "shes", "xes")):
+        word = word[:-3] + "y"
+    elif len(word) > 4 and word.endswith(("sses", "ches", "shes", "xes")):
         word = word[:-2]
     elif len(word) > 3 and word.endswith("s") and not word.endswith(("ss", "us", "is")):
         word = word[:-1]
-    return word
+    ending = next((each for each in ENDINGS if word.endswith(each) and len(word) > len(each) + 3), "")
+    word = word.removesuffix(ending)
+    if ending and word[-1] == word[-2] and word[-1] not in "sl":  # planned, plan
+        word = word[:-1]
+    return word[:-1] if len(word) > 4 and word.endswith("e") else word

@@ -219,7 +219,7 @@ def _column_line(table: Table, column: Column, base: str, quote: Quote, dialect:
     """The column's definition, and its comment."""
     parts = [quote(column.name)]
     if column.type:
-        parts.append(_type(column, base, dialect))
+        parts.append(_type(column.type, base, dialect))
     if table.primary_key == (column.name,):
         parts.append("PRIMARY KEY")
     elif not column.nullable and column.name not in table.primary_key:
@@ -241,13 +241,14 @@ def _names(names: tuple[str, ...], quote: Quote) -> str:
     return ", ".join(quote(name) for name in names)
 
 
-def _type(column: Column, base: str, dialect: Dialect | None) -> str:
+@lru_cache(maxsize=4096)
+def _type(type_: str, base: str, dialect: Dialect | None) -> str:
     if dialect is None:
-        return column.type
+        return type_
     try:
-        return dialect.generate(exp.DataType.build(column.type, dialect=base))
+        return dialect.generate(exp.DataType.build(type_, dialect=base))
     except (SqlglotError, DialectError):
-        return column.type
+        return type_
 
 
 def _one_line(comment: str, length: int | None) -> str:
