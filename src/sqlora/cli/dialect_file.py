@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from sqlora.sql.dialect import Dialect
 
+_CASE = '#: case = "any"                          # or upper, lower, exact: which spellings are one name'
+_CAPITALS = "# names without quotes are in capitals, as in the base"
+
 
 def new_dialect(start: Dialect, name: str) -> str:
     """The TOML text of a spec called ``name`` that begins as ``start``. DialectError for what is no name."""
@@ -32,6 +35,7 @@ def _template(start: Dialect, name: str) -> str:
     from importlib.resources import files
 
     import sqlglot
+    from sqlglot.dialects.dialect import NormalizationStrategy
 
     base = sqlglot.Dialect.get_or_raise(start.base)
     quote = base.tokenizer_class.QUOTES[0]
@@ -40,6 +44,7 @@ def _template(start: Dialect, name: str) -> str:
         "BASE": json.dumps(start.base),
         "OPEN": json.dumps(base.IDENTIFIER_START),
         "CLOSE": json.dumps(base.IDENTIFIER_END),
+        "CASE": _CAPITALS if base.normalization_strategy is NormalizationStrategy.UPPERCASE else _CASE,
         "STRING": json.dumps(quote if isinstance(quote, str) else quote[0]),
     }
     text = files("sqlora.cli").joinpath("templates", "dialect.toml").read_text(encoding="utf-8")

@@ -15,7 +15,7 @@ from sqlora.cli.app import app
 from sqlora.cli.dialect_file import new_dialect
 from sqlora.cli.dialect_view import SAMPLES, known_dialects
 from sqlora.cli.underline import underlined
-from sqlora.sql.dialect import load_dialect
+from sqlora.sql.dialect import Dialect, load_dialect
 from sqlora.sql.spec import DialectSpec
 from tests.unit.cli.conftest import Run, write_project
 
@@ -116,6 +116,11 @@ def test_every_example_in_the_new_file_is_a_line_that_works(base: str) -> None:
     assert uncommented != text
     spec = DialectSpec.from_text(uncommented)
     assert spec.functions["RATIO(a, b)"] == "a / NULLIF(b, 0)"
+    Dialect("acme", spec)
+    shown = set(re.findall(r"(?m)^\[(\w+)\]|^(?:#: )?(\w+) = ", uncommented))
+    names = {name for pair in shown for name in pair if name} - {"quoting", "identifiers", "strings", "case"}
+    sections = {"identifier_quotes", "string_quote", "name_case"}  # the three keys of [quoting]
+    assert set(DialectSpec.model_fields) - sections <= names
 
 
 def test_a_new_dialect_from_a_house_dialect_is_a_copy(run: Run) -> None:
