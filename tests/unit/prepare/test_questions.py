@@ -93,6 +93,7 @@ def test_questions(sql: str, question: str) -> None:
         "SELECT name FROM customers TABLESAMPLE SYSTEM (10)",
         "WITH RECURSIVE t AS (SELECT id FROM customers UNION ALL SELECT id FROM t) SELECT id FROM t",
         "SELECT name FROM customers FOR UPDATE",
+        "SELECT name FROM customers UNION SELECT channel FROM orders ORDER BY 1",
         "SELECT x.a FROM (SELECT city FROM customers) AS x(a)",
     ],
 )

@@ -201,7 +201,7 @@ class _Select:
 
 
 def _set_operation(query: exp.SetOperation, around: Scope) -> str:
-    if query.args.get("limit") or query.args.get("offset") or query.ctes:
+    if any(query.args.get(part) for part in ("order", "limit", "offset")) or query.ctes:
         raise NoQuestionError("a part of a set operation")
     word = next(word for kind, word in _SETS.items() if isinstance(query, kind))
     again = " (those in both twice)" if isinstance(query, exp.Union) and not query.args.get("distinct") else ""

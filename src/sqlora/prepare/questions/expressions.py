@@ -24,12 +24,9 @@ _OF: dict[type[exp.Expr], str] = {
     exp.Variance: "variance of the", exp.Year: "year of the", exp.Month: "month of the", exp.Day: "day of the",
     exp.Quarter: "quarter of the", exp.Week: "week of the", exp.Abs: "absolute", exp.Length: "length of the",
     exp.DayOfWeek: "day of the week of the", exp.Floor: "rounded down", exp.Ceil: "rounded up",
-    exp.TimestampTrunc: "", exp.DateTrunc: "",
 }  # fmt: skip
 _SAME = (exp.Cast, exp.TryCast, exp.Paren, exp.TsOrDsToDate, exp.Date, exp.Alias)
 _NOW = (exp.CurrentDate, exp.CurrentTimestamp, exp.CurrentDatetime)
-
-
 _RANKS = (exp.RowNumber, exp.Rank, exp.DenseRank)
 
 
@@ -107,11 +104,6 @@ class Values(ABC):
         return isinstance(node, _NOW) or self._day(node) is not None or (
             isinstance(node, exp.Literal) and node.is_string and _DAY.fullmatch(node.name) is not None
         )  # fmt: skip
-
-    def is_flag(self, node: exp.Expr) -> bool:
-        """Whether a value is true or false."""
-        known = self.scope.column(node) if isinstance(node, exp.Column) else None
-        return isinstance(node, exp.Boolean) or (known is not None and known[1].type.upper().startswith("BOOL"))
 
     def is_text(self, node: exp.Expr) -> bool:
         """Whether a value is known to be text."""
@@ -270,8 +262,8 @@ class Values(ABC):
             return f"{node.args['unit'].name.lower()} of the {self.say(this)}"
         if isinstance(node, exp.DateDiff):
             unit = node.args.get("unit")
-            plural = f"{unit.name.lower() if unit is not None else 'day'}s"
-            return f"number of {plural} from {self.say(node.expression)} to {self.say(node.this)}"
+            units = f"{unit.name.lower() if unit is not None else 'day'}s"
+            return f"number of {units} from {self.say(node.expression)} to {self.say(node.this)}"
         if (word := _OF.get(type(node))) and this is not None:
             return f"{word} {self.say(this)}"
         raise NoQuestionError(f"the function {_name(node)}" if isinstance(node, exp.Func) else type(node).__name__)

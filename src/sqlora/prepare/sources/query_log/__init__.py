@@ -23,7 +23,7 @@ from sqlora.errors import DialectError
 from sqlora.prepare.examples import Candidate, Example, PrepareProgress, Rejection
 from sqlora.prepare.questions import BY_RULES, writes_questions
 from sqlora.prepare.questions.describe import NoQuestionError, describe
-from sqlora.prepare.reasons import SUGGESTIONS
+from sqlora.prepare.reasons import SUGGESTIONS, reject
 from sqlora.prepare.sources.query_log.formats import read_log, recognize
 from sqlora.prepare.sources.query_log.mask import Mask
 from sqlora.prepare.sources.query_log.safe import UnsafeError, make_safe
@@ -149,7 +149,7 @@ class Reader:
     def _reject(self, reason: str, detail: str, entry: Entry, name: str) -> Rejection:
         shown = Example("", self._mask.mask(entry.sql)[:LENGTH], name, weight=float(entry.calls))
         times = "once" if entry.calls == 1 else f"{entry.calls:,} times"
-        return Rejection(reason, shown, f"{detail}; seen {times}", f"{name} {entry.place}", SUGGESTIONS.get(reason, ""))
+        return reject(reason, shown, f"{detail}; seen {times}", f"{name} {entry.place}")
 
 
 def _of_row(found: Unusable, name: str) -> Rejection:

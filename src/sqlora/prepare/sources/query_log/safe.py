@@ -23,6 +23,8 @@ LONG_NUMBER = 9  # digits from which a number may be a telephone's or an account
 _PARAMETERS = (exp.Placeholder, exp.Parameter)
 _ORDERED = (exp.GT, exp.GTE, exp.LT, exp.LTE, exp.Between)
 _THROUGH = (exp.Paren, exp.Cast, exp.TryCast, exp.Neg, exp.Tuple, exp.Lower, exp.Upper, exp.Array, exp.Any, exp.DPipe)
+_SIZES = (exp.Limit, exp.Offset, exp.Fetch, exp.Interval, exp.WindowSpec)
+_CLAUSES = (exp.Connector, exp.Not, exp.Where, exp.Having, exp.Join, exp.Query, exp.Group, exp.Order)
 _UNITS = (exp.DateTrunc, exp.TimestampTrunc)
 
 
@@ -36,7 +38,7 @@ class UnsafeError(Exception):
 
 def make_safe(tree: exp.Query, schema: Schema, values: SafeValues) -> exp.Query:
     """The query with every value looked at; ``tree`` itself is changed. UnsafeError where it can't be used."""
-    places = _Places(tree, schema)
+    places = _Places(schema)
     used: dict[tuple[str, str], int] = {}
     for node in [*tree.find_all(exp.Literal, *_PARAMETERS)]:
         if isinstance(node.parent, exp.Parameter) or node.find_ancestor(exp.DataType, exp.JSONPath):
@@ -94,10 +96,9 @@ class _Place:
 class _Places:
     """Finds what each value of a query is compared with."""
 
-    def __init__(self, tree: exp.Query, schema: Schema) -> None:
+    def __init__(self, schema: Schema) -> None:
         self._schema = schema
         self._scopes: dict[int, Scope] = {}
-        self._tree = tree
 
     def of(self, node: exp.Expr) -> _Place:
         """The place of a literal or a parameter."""
@@ -106,11 +107,21 @@ class _Places:
             inner = inner.parent
         comparison = inner.parent
         if not isinstance(comparison, exp.Binary | exp.In | exp.Between) or isinstance(comparison, exp.Connector):
-            return _Place(comparison, inner)
+            # An argument of a function, a branch of CASE: of people if anything in the same condition is.
+            a_number = isinstance(node, exp.Literal) and not node.is_string
+            others = [] if a_number or isinstance(comparison, _SIZES) else [_condition(inner)]
+            place = self._by_columns(comparison, inner, others)
+            return place if place.identifies else _Place(comparison, inner)
         others = [child for child in comparison.iter_expressions() if child is not inner]
-        column = next((found for other in others for found in other.find_all(exp.Column)), None)
-        if column is None:
-            return _Place(comparison, inner)
+        return self._by_columns(comparison, inner, others)
+
+    def _by_columns(self, comparison: exp.Expr | None, inner: exp.Expr, others: list[exp.Expr]) -> _Place:
+        """The place beside ``others``: by the first of their columns, or the first that identifies people."""
+        found = [self._beside(comparison, inner, column) for other in others for column in other.find_all(exp.Column)]
+        first_of = next((place for place in found if place.identifies or place.is_key_of_people), None)
+        return first_of or (found[0] if found else _Place(comparison, inner))
+
+    def _beside(self, comparison: exp.Expr | None, inner: exp.Expr, column: exp.Column) -> _Place:
         scope = self._scope(column.find_ancestor(exp.Select))
         found = scope.find(column) if scope else None
         table = found[1].table.name if found and found[1].table else found[1].noun if found else column.table
@@ -126,6 +137,13 @@ class _Places:
                 scope = Scope(self._schema, {})
             self._scopes[id(select)] = scope
         return self._scopes[id(select)]
+
+
+def _condition(node: exp.Expr) -> exp.Expr:
+    """The whole condition, or item of a list, that a value is part of."""
+    while node.parent is not None and not isinstance(node.parent, _CLAUSES):
+        node = node.parent
+    return node
 
 
 def _replacement(
