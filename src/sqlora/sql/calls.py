@@ -203,7 +203,8 @@ def _settled(body: exp.Expr) -> exp.Expr:
             interval.set("this", exp.Literal.string(f"{sign}{digits.name}"))
     for truncated in list(body.find_all(exp.TimestampTrunc)):
         if isinstance(truncated.this, exp.Cast) and truncated.this.to.is_type("date"):
-            day = exp.DateTrunc(this=truncated.this, unit=exp.Literal.string(truncated.args["unit"].name))
+            unit = exp.Literal.string(truncated.args["unit"].name)
+            day: exp.Expr = exp.DateTrunc(this=truncated.this, unit=unit)  # type: ignore[no-untyped-call]
             if truncated is body:
                 return day
             truncated.replace(day)

@@ -171,9 +171,10 @@ def _check_order(parser: Any, pipe: _Pipe, order: exp.Expr, items: list[exp.Expr
 
 
 def _extend(parser: Any, pipe: _Pipe) -> None:
+    word = parser._prev
     items = parser._parse_expressions()
     if not items or not all(isinstance(item, exp.Alias) for item in items):
-        parser.raise_error("EXTEND takes expressions with names: EXTEND price * count AS total")
+        parser.raise_error("EXTEND takes expressions with names: EXTEND price * count AS total", word)
     if pipe.closed or pipe.cut or pipe.grouped or pipe.query.args.get("distinct"):
         pipe.nest()
     for item in items:

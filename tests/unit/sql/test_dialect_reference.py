@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-import tomllib
 
 from sqlora.errors import DialectError
 from sqlora.sql.dialect import Dialect, load_dialect
