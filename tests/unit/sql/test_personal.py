@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sqlora.sql.personal import find, first, masked
+from sqlora.sql.personal import PATTERNS, find, first, masked
 
 
 @pytest.mark.parametrize(
@@ -64,3 +64,23 @@ def test_any_text_is_searched_and_masked_whole(text: str) -> None:
     for found in find(text):
         assert 0 <= found.start < found.end <= len(text)
     masked(text)
+
+
+PIECES = st.sampled_from(
+    ["AKIAIOSFODNN7EXAMPLE", "-----BEGIN PRIVATE KEY-----", "ghp_" + "a1B2" * 9, "sk-" + "x1" * 12, "postgresql://ann:pw@db",
+     "password is 'hunter22'", "api key: \"abcd\"", "ann@corp.org", "4111-1111-1111-1111", "DE89370400440532013000", "123-45-6789",
+     "+442079460958", "(415) 555-0132", "415.555.0132", "8.8.8.8", "(", "x", "_", "-", "'", "=", "7"]
+)  # fmt: skip
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(PIECES, max_size=5), st.sampled_from(["", " ", "_", ",", "("]))
+def test_the_quick_look_misses_nothing(pieces: list[str], between: str) -> None:
+    text = between.join(pieces)
+    every = [
+        (pattern.kind, match.start())
+        for pattern in PATTERNS
+        for match in pattern.text.finditer(text)
+        if pattern.sure(match[0])
+    ]
+    assert [(found.kind, found.start) for found in find(text)] == every
