@@ -16,7 +16,7 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
@@ -384,10 +384,20 @@ def _unknown(location: tuple[str | int, ...]) -> str:
     if len(location) == 1:
         return f"unknown section{suggestion(name, SECTIONS)}"
     elsewhere = [section for section, model in SECTIONS.items() if name in model.model_fields]
-    known = SECTIONS[str(location[0])].model_fields
+    known = _section_at(location[:-1]).model_fields
     if elsewhere and not difflib.get_close_matches(name, known, n=1, cutoff=0.8):
         return f"unknown key; it belongs in [{elsewhere[0]}]"
     return f"unknown key{suggestion(name, known)}"
+
+
+def _section_at(location: tuple[str | int, ...]) -> type[BaseModel]:
+    """The section at a place, one within another too: ``prepare.writer``."""
+    section: type[BaseModel] = SECTIONS[str(location[0])]
+    for part in location[1:]:
+        field = section.model_fields.get(str(part))
+        inner = [kind for kind in get_args(field.annotation) if isinstance(kind, type)] if field else []
+        section = next((kind for kind in inner if issubclass(kind, BaseModel)), section)
+    return section
 
 
 def _key(location: tuple[str | int, ...]) -> str:

@@ -437,3 +437,9 @@ def test_from_a_log_to_a_dataset(model: Model, make_project: MakeProject, tmp_pa
     asked = len(model.asked)
     assert prepare(project, again=True).id == dataset.id
     assert len(model.asked) == asked
+
+
+def test_a_key_that_there_is_not_is_looked_for_among_the_writers(tmp_path: Path) -> None:
+    (tmp_path / "sqlora.toml").write_text('[prepare.writer]\napi = "openai"\nmodel = "m"\nmax_dolars = 1\n')
+    with pytest.raises(ConfigError, match=r"prepare\.writer\.max_dolars = 1 \(sqlora\.toml line 4\).*did you mean max_dollars"):
+        load_project(tmp_path, environ={})
