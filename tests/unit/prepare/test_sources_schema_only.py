@@ -12,10 +12,11 @@ import pytest
 from sqlora.errors import ConfigError, SchemaError
 from sqlora.prepare.check import Checker
 from sqlora.prepare.examples import Candidate, Example
-from sqlora.prepare.sources.invented import in_types_of, invent_database
+from sqlora.prepare.sources.invented import in_types_of, invent_database, quarter
 from sqlora.prepare.sources.invented import rows as rows_module
 from sqlora.prepare.sources.invented.rows import FACTS, THINGS, invent_rows
 from sqlora.prepare.sources.schema_only import read_schema_file, read_schema_only
+from sqlora.prepare.sources.synthesize.profile import profile_rows, profile_tables
 from sqlora.project import Project, load_project
 from sqlora.settings import SourceSection
 from sqlora.sql.execute import open_database
@@ -82,6 +83,11 @@ def test_rows_fit_their_keys_and_types() -> None:
     assert all(row["full_name"] is None or " " in str(row["full_name"]) for row in customers)
 
 
+def test_values_that_a_type_lists_are_taken() -> None:
+    schema = in_types_of(Schema.from_ddl("CREATE TABLE t (size ENUM('S', 'M'), x INT)", "mysql"), "duckdb")
+    assert {row["size"] for row in invent_rows(schema, DAY)["t"]} == {"S", "M", None}
+
+
 def test_keys_that_go_around_in_a_circle_and_to_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
     schema = Schema.from_ddl(
         "CREATE TABLE a (id INT PRIMARY KEY, b_id INT REFERENCES b (id), parent INT REFERENCES a (id));"
@@ -98,13 +104,29 @@ def test_keys_that_go_around_in_a_circle_and_to_nowhere(monkeypatch: pytest.Monk
 
 def test_the_database_is_made_once_a_quarter(tmp_path: Path) -> None:
     schema = Schema.from_ddl("CREATE TABLE t (x INT, y TEXT)")
-    first = invent_database(schema, tmp_path, "duckdb", DAY)
-    assert first.name.endswith("2026-01-01.duckdb")
+    day = quarter(DAY)
+    assert day == datetime.date(2026, 1, 1)
+    rows = invent_rows(schema, day)
+    first = invent_database(schema, rows, tmp_path, "duckdb", day)
     before = first.stat().st_mtime_ns
-    assert invent_database(schema, tmp_path, "duckdb", DAY) == first
+    assert invent_database(schema, rows, tmp_path, "duckdb", day) == first
     assert first.stat().st_mtime_ns == before
-    assert invent_database(schema, tmp_path, "duckdb", datetime.date(2026, 4, 1)) != first
+    assert invent_database(schema, rows, tmp_path, "duckdb", datetime.date(2026, 4, 1)) != first
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+@pytest.mark.parametrize("engine", ["duckdb", "sqlite"])
+def test_rows_at_hand_are_what_the_database_would_say(tmp_path: Path, engine: str) -> None:
+    schema = in_types_of(Schema.from_ddl(SNOWFLAKE.replace("sales.", ""), "snowflake"), engine)
+    rows = invent_rows(schema, DAY)
+    with open_database(f"{engine}:///{invent_database(schema, rows, tmp_path, engine, DAY)}") as database:
+        read = profile_tables(schema, database)
+    for table, columns in profile_rows(schema, rows).items():
+        for name, profile in columns.items():
+            told = read[table][name]
+            assert (profile.kind, profile.distinct, profile.missing, profile.whole) == (told.kind, told.distinct, told.missing, told.whole)
+            if profile.kind not in ("key", "number"):  # 1 is 1.0 to some
+                assert [str(value) for value in profile.values] == [str(value) for value in told.values]
 
 
 def test_a_manifest_of_dbt(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from sqlora.errors import ConfigError, SchemaError
 from sqlora.prepare.sources.candidates import Found
-from sqlora.prepare.sources.invented import in_types_of, invent_database
+from sqlora.prepare.sources.invented import in_types_of, invent_database, invent_rows, quarter
 from sqlora.prepare.sources.synthesize import synthesize
 from sqlora.sql.dialect import load_dialect
 from sqlora.sql.execute import open_database
@@ -40,11 +40,13 @@ def read_schema_only(source: SourceSection, project: Project, name: str, schema:
         raise ConfigError("a schema-only source needs a schema", "give it a path to DDL or to dbt's manifest.json")
     known = in_types_of(known, dialect.base)
     engine = "sqlite" if dialect.base == "sqlite" else "duckdb"
-    file = invent_database(known, project.state / FOLDER, engine)
+    day = quarter()
+    rows = invent_rows(known, day)
+    file = invent_database(known, rows, project.state / FOLDER, engine, day)
     url = f"{engine}:///{quote(str(file.absolute()))}"
     ddl, own_url = (known.to_ddl(), url) if source.path else (None, None)
     with open_database(url) as database:
-        drawn = synthesize(known, database, dialect, source.glossary, source.seed, source.split, name)
+        drawn = synthesize(known, database, dialect, source.glossary, source.seed, source.split, name, rows)
         for candidate in drawn:
             yield replace(candidate, needs_rows=False, ddl=ddl, database=own_url)
 

@@ -30,6 +30,7 @@ Value = str | int | float | bool | datetime.date | datetime.datetime | None
 Rows = list[dict[str, Value]]
 
 THINGS, FACTS = 60, 150  # rows of a table that refers to no other, and of one that does
+WIDE = 200  # tables; a schema of more has a third of the rows in each
 MISSING = 0.1  # share of NULLs in a column that may have them
 DAYS = 3 * 365  # that dates are spread over, up to `today`
 
@@ -60,7 +61,8 @@ def invent_rows(schema: Schema, today: datetime.date, seed: int = 0) -> dict[str
     made: dict[str, Rows] = {}
     for table in _parents_first(schema, tables):
         random = Random(f"{seed}:{table.qualified_name}")
-        made[table.qualified_name] = _rows(table, made, tables, random, today)
+        size = (FACTS if table.foreign_keys else THINGS) // (1 if len(schema.tables) <= WIDE else 3)
+        made[table.qualified_name] = _rows(table, size or 1, made, tables, random, today)
     return made
 
 
@@ -88,9 +90,13 @@ def _parent(tables: Mapping[str, Table], key: ForeignKey) -> Table | None:
 
 
 def _rows(
-    table: Table, made: Mapping[str, Rows], tables: Mapping[str, Table], random: Random, today: datetime.date
+    table: Table,
+    count: int,
+    made: Mapping[str, Rows],
+    tables: Mapping[str, Table],
+    random: Random,
+    today: datetime.date,
 ) -> Rows:
-    count = FACTS if table.foreign_keys else THINGS
     columns = {column.name: _values(table, column, count, random, today) for column in table.columns}
     for key in table.foreign_keys:
         parent = _parent(tables, key)
@@ -123,11 +129,13 @@ def _key(column: Column, place: int) -> Value:
 def _drawn(table: Table, column: Column, random: Random, today: datetime.date) -> Callable[[], Value] | None:
     """What makes one value after the other; None for types that nobody asks about, as JSON."""
     kind, name = column.type.upper(), readable(column.name)
-    if column.samples:
-        samples = column.samples
-        return lambda: _often_the_first(samples, random)
-    if kind.startswith("BOOL") or kind == "BIT":
+    values = column.samples or tuple(re.findall(r"'([^']*)'", column.type) if kind.startswith(("ENUM", "SET(")) else ())
+    if values:
+        return lambda: _often_the_first(values, random)
+    if kind.startswith("BOOL"):
         return lambda: random.random() < 0.6
+    if kind == "BIT":
+        return lambda: int(random.random() < 0.6)
     if kind.startswith(("DATE", "TIMESTAMP", "SMALLDATETIME")) or (not kind and re.search(r"\b(date|at|on)$", name)):
         has_time = not kind.startswith("DATE") or kind.startswith("DATETIME")
         return lambda: _moment(random, today, has_time and bool(kind))

@@ -7,9 +7,10 @@ of its own, so that the first 500 of 10,000 are the same as 500.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from random import Random
+from typing import Any
 
 from sqlglot.errors import SqlglotError
 
@@ -37,9 +38,13 @@ def synthesize(
     seed: int = 0,
     split: Split | None = None,
     name: str = "synthesize",
+    rows: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
 ) -> Iterator[Candidate]:
-    """Draw candidates without end, or until nothing comes of it. Equal arguments give equal candidates."""
-    lexicon = build_lexicon(schema, database, dialect, load_glossary(glossary, schema))
+    """Draw candidates without end, or until nothing comes of it. Equal arguments give equal candidates.
+
+    ``rows``: see `build_lexicon`.
+    """
+    lexicon = build_lexicon(schema, database, dialect, load_glossary(glossary, schema), rows)
     spread = _Spread(lexicon, database)
     number = in_vain = 0
     while in_vain < EMPTY_DRAWS:

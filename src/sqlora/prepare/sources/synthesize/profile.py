@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime
 import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -47,6 +49,31 @@ def profile_tables(schema: Schema, database: Database) -> dict[str, dict[str, Pr
         except SqloraError:
             found[table.name] = {}
     return found
+
+
+def profile_rows(schema: Schema, rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, dict[str, Profile]]:
+    """As `profile_tables`, of rows that are at hand, by the tables' qualified names: nothing is asked of a database."""
+    return {
+        table.name: {
+            column.name: _profile_values(table, column, [row[column.name] for row in rows[table.qualified_name]])
+            for column in table.columns
+        }
+        for table in schema.tables
+    }
+
+
+def _profile_values(table: Table, column: Column, held: Sequence[Any]) -> Profile:
+    counted = Counter(value for value in held if value is not None)
+    ordered = sorted(value for value in held if value is not None)
+    frequent = sorted(sorted(counted), key=lambda value: -counted[value])
+    values = tuple(frequent[:SAMPLE])
+    kind = _kind(table, column, values, len(counted), len(held))
+    steps: tuple[Any, ...] = ()
+    if kind in ("number", "date") and len(counted) > 1:
+        steps = tuple(ordered[round(part * (len(ordered) - 1) / 20)] for part in range(21))
+        steps = tuple(map(_as_date, steps)) if kind == "date" else steps
+    whole = kind == "number" and all(float(value).is_integer() for value in values)
+    return Profile(table.name, column.name, kind, values, steps, len(counted), len(held) - len(ordered), whole)
 
 
 def _profile(table: Table, column: Column, rows: int, database: Database) -> Profile:
