@@ -35,13 +35,19 @@ class EmptyTables:
         """
         import duckdb
 
-        tables = _named_in(tree, schema)
-        if tables is None:
-            return None
+        tables: dict[str, Table] = {}
+        planned = False
+        for node in tree.walk():
+            if isinstance(node, exp.Table):
+                if node.db:
+                    return None  # in a namespace, which a WITH can't stand for
+                if (table := schema.get(node.name)) is not None and table.columns:
+                    tables[table.name.lower()] = table
+            elif isinstance(node, _SOURCES) or (isinstance(node, exp.With) and node.args.get("recursive")):
+                planned = True
         try:
-            planned = _makes_rows(tree)
             text = tree.sql("duckdb", comments=False, copy=False)
-            with_tables = f"WITH {', '.join(map(_empty, tables))} SELECT * FROM ({text})" if tables else text
+            with_tables = f"WITH {', '.join(map(_empty, tables.values()))} SELECT * FROM ({text})" if tables else text
             self._connected().execute(f"EXPLAIN {with_tables}" if planned else with_tables)
         except SqlglotError as error:
             return f"can't be written for DuckDB: {error}"
@@ -65,18 +71,6 @@ class EmptyTables:
             self._connection = None
 
 
-def _named_in(tree: exp.Expr, schema: Schema) -> list[Table] | None:
-    """The schema's tables that a query names; None where one is in a namespace, which a WITH can't stand for."""
-    found: dict[str, Table] = {}
-    for node in tree.find_all(exp.Table):
-        if node.db:
-            return None
-        table = schema.get(node.name)
-        if table is not None and table.columns:
-            found[table.name.lower()] = table
-    return list(found.values())
-
-
 def _empty(table: Table) -> str:
     columns = ", ".join(f"{_typed_null(column.type)} AS {_quoted(column.name)}" for column in table.columns)
     return f"{_quoted(table.name)} AS (SELECT {columns} WHERE FALSE)"
@@ -90,9 +84,3 @@ def _typed_null(kind: str) -> str:
 
 def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
-
-
-def _makes_rows(tree: exp.Expr) -> bool:
-    if any(clause.args.get("recursive") for clause in tree.find_all(exp.With)):
-        return True
-    return tree.find(*_SOURCES) is not None

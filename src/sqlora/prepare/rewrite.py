@@ -22,15 +22,21 @@ def read_foreign(sql: str, written_in: Dialect, context: Context) -> exp.Query:
     Raises DialectError for what is not one query in ``written_in``.
     """
     tree, places = _parse(sql, written_in), Findings(sql)
-    aliases = {found.alias.lower() for found in tree.find_all(exp.Alias, exp.TableAlias, exp.CTE, exp.Table)}
-    for table in tree.find_all(exp.Table):
-        context.spell(table.this, context.tables)
-    for node in list(tree.find_all(exp.Column)):
-        qualifier = node.args.get("table")
+    columns: list[exp.Column] = []
+    aliases: set[str] = set()
+    for node in tree.walk():
+        if isinstance(node, exp.Column):
+            columns.append(node)
+        elif isinstance(node, (exp.Alias, exp.TableAlias, exp.CTE, exp.Table)):
+            aliases.add(node.alias.lower())
+            if isinstance(node, exp.Table):
+                context.spell(node.this, context.tables)
+    for column in columns:
+        qualifier = column.args.get("table")
         if qualifier is not None and qualifier.name.lower() not in aliases:
             context.spell(qualifier, context.tables)
-        if not context.spell(node.this, context.columns) and qualifier is None:
-            _settle_text(node, places, {*context.tables, *aliases})
+        if not context.spell(column.this, context.columns) and qualifier is None:
+            _settle_text(column, places, {*context.tables, *aliases})
     return tree
 
 

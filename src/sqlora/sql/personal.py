@@ -116,7 +116,9 @@ _MARKS = (
     "@", "://", "-----begin", "eyj", "akia", "asia", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-",
     "xox", "sk-", "hf_", "passw", "passphrase", "pwd", "secret", "api", "token",
 )  # fmt: skip
-_NUMBERS = re.compile(r"(?<!\w)\d(?:[ .()-]{0,2}\d){6}|(?<!\w)\d{1,3}\.\d{1,3}\.\d|(?<!\w)\(\d|\b[A-Z]{2}\d{2} ?[A-Z0-9]{4}")
+_NUMBERS = re.compile(
+    r"(?<!\w)\d(?:[ .()-]{0,2}\d){6}|(?<!\w)\d{1,3}\.\d{1,3}\.\d|(?<!\w)\(\d|\b[A-Z]{2}\d{2} ?[A-Z0-9]{4}"
+)
 
 
 def find(text: str) -> Iterator[Found]:
@@ -138,7 +140,8 @@ def first(text: str, sort: Sort | None = None) -> Found | None:
 
 def masked(text: str) -> str:
     """``text`` with each such part replaced by its kind: "mail ‹e-mail address›"."""
-    parts, done = [], 0
+    parts: list[str] = []
+    done = 0
     for found in sorted(find(text), key=lambda found: (found.start, -found.end)):
         if found.start >= done:
             parts += (text[done : found.start], f"‹{found.kind}›")
