@@ -21,7 +21,7 @@ SAMPLES = {
     "missing values": "SELECT COALESCE(email, 'none') FROM person WHERE NOT phone IS NULL",
     "dates": "SELECT CAST(sold_on AS DATE) + INTERVAL '30' DAY FROM sale WHERE sold_on >= DATE '2025-01-01'",
     "days between": "SELECT DATE_DIFF('DAY', ordered_on, shipped_on) FROM sale",
-    "months": "SELECT DATE_TRUNC('MONTH', sold_on), SUM(amount) FROM sale GROUP BY 1",
+    "months": "SELECT DATE_TRUNC('MONTH', sold_on), SUM(amount) FROM sale GROUP BY DATE_TRUNC('MONTH', sold_on)",
     "types": "SELECT CAST(amount AS DECIMAL(9, 2)), CAST(code AS VARCHAR) FROM sale",
     "choices": "SELECT CASE WHEN amount > 100 THEN 'large' ELSE 'small' END FROM sale",
     "lists": "SELECT STRING_AGG(name, ', ' ORDER BY name), COUNT(DISTINCT city) FROM store",
@@ -83,7 +83,9 @@ def describe(dialect: Dialect) -> dict[str, Any]:
         described |= dialect.spec.model_dump(exclude={"name", "base"}, by_alias=True, exclude_none=True)
     else:
         described |= _facts(dialect)
-    described["samples"] = {what: _sample(sql, dialect) for what, sql in SAMPLES.items()}
+    samples = {what: _sample(sql, dialect) for what, sql in SAMPLES.items()}
+    described["samples"] = {what: text for what, (text, _) in samples.items()}
+    described["not_said"] = {what: why for what, (_, why) in samples.items() if why}
     return described
 
 
@@ -110,25 +112,29 @@ def _facts(dialect: Dialect) -> dict[str, Any]:
     }
 
 
-def _sample(sql: str, dialect: Dialect) -> str | None:
-    """A query of DuckDB's as the dialect writes it; None where it has no way to say that."""
+def _sample(sql: str, dialect: Dialect) -> tuple[str | None, str]:
+    """A query of DuckDB's as the dialect writes it; else None, and why not."""
     from sqlglot.errors import SqlglotError
 
     from sqlora.errors import DialectError
     from sqlora.sql.dialect import load_dialect
+    from sqlora.sql.roundtrip import reason_of
     from sqlora.sql.translate import instability, translate
 
     duckdb = load_dialect("duckdb")
     try:
         text, unsupported = translate(duckdb.parse(sql), duckdb, dialect)
-    except (DialectError, SqlglotError, ValueError):
-        return None
-    return None if unsupported or instability(text, dialect) else text
+    except DialectError as error:
+        return None, reason_of(error)
+    except (SqlglotError, ValueError) as error:
+        return None, str(error)
+    why = unsupported[0][1] if unsupported else instability(text, dialect)
+    return (None, why) if why else (text, "")
 
 
 def print_dialect(described: dict[str, Any]) -> None:
     """Plain values as fields, mappings as tables, then the samples."""
-    rest = {key: value for key, value in described.items() if key != "samples"}
+    rest = {key: value for key, value in described.items() if key not in ("samples", "not_said")}
     print_fields({key: _plain(value) for key, value in rest.items() if not isinstance(value, dict)})
     for section, values in rest.items():
         if isinstance(values, dict) and values:
@@ -138,7 +144,7 @@ def print_dialect(described: dict[str, Any]) -> None:
                 click.echo(f"  {printable(key.ljust(width))}  {printable(_text(value))}")
     print_table(
         ["for example", described["name"]],
-        [[what, sql or "there is no way to say it"] for what, sql in described["samples"].items()],
+        [[what, sql or f"– {described['not_said'][what]}"] for what, sql in described["samples"].items()],
     )
 
 
