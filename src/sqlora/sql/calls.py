@@ -92,7 +92,11 @@ class Templates:
                         continue
                     bindings: Bindings = {}
                     body, found = _without_alias(each, instance)
-                    if unify(each, body, found, bindings, relaxed) and _callable(each, node):
+                    if (
+                        unify(each, body, found, bindings, relaxed)
+                        and _callable(each, node)
+                        and _ordered_last(each, bindings)
+                    ):
                         return _as_table(each, node, _call(each, bindings))
         return None
 
@@ -168,6 +172,13 @@ def _call(each: Template, bindings: Bindings) -> exp.Anonymous:
     call = exp.Anonymous(this=f"{MARK}{each.name}", expressions=arguments)
     note_kind(call, each.kind)
     return call
+
+
+def _ordered_last(each: Template, bindings: Bindings) -> bool:
+    """Whether ORDER BY, as in STRING_AGG(x, s ORDER BY y), would be written behind the last argument."""
+    syntax = exp.Order | exp.Limit | exp.HavingMax
+    last = each.parameters[-1] if each.parameters and all(at < len(each.parameters) for at, _ in each.words) else None
+    return all(name == last or not isinstance(bound, syntax) for name, bound in bindings.items())
 
 
 def _callable(each: Template, node: exp.Expr) -> bool:

@@ -235,6 +235,7 @@ class Dialect:
         cause = str(error.__cause__ or error)
         if found := re.match(r"Missing (.+) from \d+:(\d+)", cause):  # line : offset in the whole text
             offset = min(int(found[2]), len(sql) - 1)
+            offset += len(sql[offset:]) - len(sql[offset:].lstrip())  # after a new line it is the new line's
             return self._error(sql, f"the closing {found[1]} is missing", offset, 1)
         return self._error(sql, cause, error.start or 0, 1)
 

@@ -22,7 +22,7 @@ def set_operators(spec: DialectSpec, base: sqlglot.Dialect) -> Iterator[tuple[st
     ):
         if one is None and all_ is None:
             continue
-        one = one or operator
+        one = one or f"{operator}{distinct}"
         bare = one.rpartition(" ")[0] if one.upper().endswith(" DISTINCT") else one
         yield all_ or f"{bare} ALL", f"{operator} ALL"
         yield one, f"{operator}{distinct}"

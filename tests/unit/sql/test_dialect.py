@@ -254,6 +254,7 @@ REFUSED = [
     ('SELECT "abc', 1, 8, '"', None),
     ('SELECT a,\n  "abc', 2, 3, '"', None),
     ("SELECT [abc FROM t", 1, 8, "[", None),
+    ('SELECT a,\n"abc', 2, 1, '"', None),
 ]  # fmt: skip
 
 

@@ -129,6 +129,8 @@ def test_refused(name: str, query: str, column: int | None, said: str) -> None:
         ("pipe-like", "SELECT a FROM t WINDOW w AS (ORDER BY b)"),
         ("tsql-like", "SELECT COUNT(*) FILTER (WHERE a > 1) FROM t"),
         ("tsql-like", "SELECT a IS TRUE FROM t"),
+        ("tsql-like", "SELECT STRING_AGG(a, ',' ORDER BY a) FROM t"),
+        ("oracle-like", "SELECT STRING_AGG(a, ',' ORDER BY a) FROM t"),
         ("ledgerql", "SELECT a FROM t ORDER BY 1"),
     ],
 )

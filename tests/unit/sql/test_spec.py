@@ -219,3 +219,13 @@ def test_not_readable(tmp_path: Path) -> None:
     path.write_bytes(b'name = "\xe9"')
     with pytest.raises(DialectError, match="not UTF-8"):
         DialectSpec.from_toml(path)
+
+
+@pytest.mark.parametrize("base", ["duckdb", "bigquery", "clickhouse"])
+def test_one_set_operator_may_be_renamed_and_the_other_not(base: str) -> None:
+    from sqlora.sql.dialect import Dialect
+
+    spec = DialectSpec.from_text(f'name = "x"\nbase = "{base}"\n[set_operators]\nunion_all = "STACKED ON"')
+    dialect = Dialect("x", spec)
+    assert dialect.to_base("SELECT 1 STACKED ON SELECT 2") == "SELECT 1 UNION ALL SELECT 2"
+    assert dialect.normalize("SELECT 1 STACKED ON SELECT 2") == "SELECT 1 STACKED ON SELECT 2"
