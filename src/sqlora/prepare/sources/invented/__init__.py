@@ -7,6 +7,7 @@ import re
 import sqlite3
 from contextlib import closing
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 
 import duckdb
@@ -45,6 +46,7 @@ def _converted(column: Column, source: str, target: str) -> Column:
     return replace(column, type=_type(column.type, source, target))
 
 
+@lru_cache(maxsize=4096)
 def _type(text: str, source: str, target: str) -> str:
     try:
         return exp.DataType.build(text, dialect=source).sql(dialect=target) if text else ""
