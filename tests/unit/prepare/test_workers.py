@@ -6,6 +6,8 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -14,6 +16,7 @@ import pytest
 from sqlora.errors import DatasetError, SqloraError
 from sqlora.prepare import prepare
 from sqlora.prepare.examples import Candidate, Example, Rejection
+from sqlora.prepare.sources import read_source
 from sqlora.prepare.workers import BATCH, ParallelChecker, Result, Worker, open_checker
 from sqlora.project import Project
 
@@ -143,3 +146,24 @@ def test_a_dataset_is_the_same_with_any_number_of_processes(
         project = make_project(PAIRS, f"[prepare]\nprocesses = {processes}\n", a=rows)
         ids.append(prepare(project, again=True).id)
     assert len(set(ids)) == 1
+
+
+@pytest.mark.shared
+def test_public_pairs_in_a_custom_dialect_are_the_same_from_two_processes(make_project: MakeProject) -> None:
+    data = Path(__file__).parents[4] / "shared" / "data" / "sql-create-context" / "wikisql_dev.jsonl.gz"
+    if not data.is_file():
+        pytest.skip(f"{data} is not here")
+    project = make_project(f'[[sources]]\nkind = "sql-create-context"\npath = "{data}"\n')
+    [source] = project.sources
+
+    def some() -> list[Candidate | Rejection]:
+        return list(islice(read_source(source, project, "dev"), 200))
+
+    with checking(project, processes=1) as one:
+        expected = list(one.check(some()))
+    with checking(project) as two:
+        assert list(two.check(some())) == expected
+    examples = [found for _, found, _ in expected if isinstance(found, Example)]
+    assert len(examples) > 190
+    dialect = project.dialect()
+    assert all(dialect.normalize(example.sql) == example.sql for example in examples)
