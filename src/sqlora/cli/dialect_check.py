@@ -53,24 +53,27 @@ class Check:
     def file(self, path: Path) -> None:
         """Check the statements of one file; a file that cannot be read is reported like a statement."""
         self.files += 1
-        name = "standard input" if str(path) == "-" else str(path)
+        name = "standard input" if str(path) == "-" else printable(str(path))
         count = 0
         try:
             for statement in read_statements(path, self.dialect):
                 count += 1
                 self._statement(name, statement)
         except DatasetError as error:
-            self.unread += 1
-            if self.as_json:
-                self._json(name, 0, "unreadable", None, [Loss("statement", "the file", error.message)])
-            else:
-                self._clear()
-                click.echo(f"{click.style('error:', fg='red', bold=True)} {printable(error.message)}")
-            if error.next_step and not self.as_json:
-                click.echo(f"  {printable(error.next_step)}")
+            self._unreadable(name, printable(error.message), printable(error.next_step or ""))
         else:
             if not count:
                 warn(f"{name} has no statement")
+
+    def _unreadable(self, name: str, message: str, next_step: str) -> None:
+        self.unread += 1
+        if self.as_json:
+            self._json(name, 0, "unreadable", None, [Loss("statement", "the file", message)])
+            return
+        self._clear()
+        click.echo(f"{click.style('error:', fg='red', bold=True)} {message}")
+        if next_step:
+            click.echo(f"  {next_step}")
 
     def _statement(self, name: str, statement: Statement) -> None:
         trip = self._trip(statement)

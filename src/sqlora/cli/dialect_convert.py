@@ -34,7 +34,7 @@ class Converted:
 def convert_file(path: Path, source: Dialect, target: Dialect, pretty: bool, as_json: bool) -> int:
     """Print the file's statements in ``target``; how many did not come over whole."""
     failed = 0
-    name = "standard input" if str(path) == "-" else str(path)
+    name = "standard input" if str(path) == "-" else printable(str(path))
     if as_json:
         click.echo(json.dumps({"from": source.name, "to": target.name})[:-1] + ', "statements": [', nl=False)
     for index, statement in enumerate(read_statements(path, source, tail=not as_json)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -252,6 +253,16 @@ def test_a_file_that_cannot_be_read_does_not_keep_the_others_from_being_checked(
     assert "none.sql cannot be read: No such file" in found.stdout
     assert "is a folder" in found.stdout
     assert "1 statement in 3 files" in found.stdout
+
+
+def test_a_file_with_a_name_that_is_no_text(run: Run) -> None:
+    name = os.fsdecode(b"\xff\x1b.sql")
+    Path(name).write_text("SELECT nosuch(1)")
+    found = run("dialect", "check", name, "none\udcff.sql", "--dialect", "duckdb")
+    assert " ?.sql:1:8: NOSUCH()" in found.stdout
+    assert "none .sql cannot be read" in found.stdout
+    as_json = run("dialect", "check", name, "none\udcff.sql", "--dialect", "duckdb", "--json")
+    assert [each["outcome"] for each in json.loads(as_json.stdout)["statements"]] == ["lost", "unreadable"]
 
 
 @pytest.mark.parametrize(
