@@ -1,4 +1,4 @@
-"""The one place that spawns processes: a job's training runs in a worker of its own.
+"""The one place that spawns processes for jobs: a training runs in a worker of its own.
 
     start_worker ──spawns──> python -m sqlora.platform.worker STATE_FOLDER JOB_ID [--attached]
                                takes jobs/<id>/worker.lock for as long as it lives: two workers never train one job
