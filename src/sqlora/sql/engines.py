@@ -59,6 +59,11 @@ class _SQLite:
         rows = self._connection.execute("SELECT name FROM pragma_function_list")
         self.functions = frozenset(name.lower() for (name,) in rows) | {"cast", "raise", "in", "values"}
         self.types: frozenset[str] = frozenset()  # SQLite takes any word for a type
+        # EXPLAIN runs nothing, but some pragmas act when they are read.
+        refused = (sqlite3.SQLITE_PRAGMA, sqlite3.SQLITE_ATTACH, sqlite3.SQLITE_DETACH)
+        self._connection.set_authorizer(
+            lambda action, *_: sqlite3.SQLITE_DENY if action in refused else sqlite3.SQLITE_OK
+        )
 
     def refusal(self, sql: str) -> Refusal | None:
         try:

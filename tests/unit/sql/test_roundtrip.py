@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from sqlora.errors import DialectError
 from sqlora.sql.dialect import Dialect, load_dialect
+from sqlora.sql.dialect.spec import DialectSpec
 from sqlora.sql.engines import Refusal, engine
 from sqlora.sql.places import Places
 from sqlora.sql.roundtrip import RoundTrip, Trip
-from sqlora.sql.spec import DialectSpec
 from sqlora.sql.translate import canonical, instability, translate
 
 RETAIL = Path(__file__).parents[3] / "examples" / "retail"
@@ -114,6 +114,19 @@ def test_a_house_that_cannot_say_it_loses_it() -> None:
     spec = DialectSpec(name="house", base="tsql", functions={"ISNULL(x)": "CASE WHEN x IS NULL THEN 1 ELSE 0 END"})
     found = RoundTrip(Dialect("house", spec)).trip("SELECT LEN(a), ISNULL(b) FROM t")
     assert found.outcome in ("same", "rewritten")
+
+
+@pytest.mark.parametrize("sql", ["ATTACH 'x.db' AS x", "PRAGMA journal_mode = wal", "COPY (SELECT 1) TO 'x.csv'", "CREATE TABLE x (a INT)",
+                                 "SELECT * FROM read_csv('/etc/passwd')", "INSTALL httpfs", "SELECT load_extension('x')"])  # fmt: skip
+@pytest.mark.parametrize("name", ["duckdb", "sqlite"])
+def test_an_engine_that_judges_runs_nothing(
+    name: str, sql: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    engine(name).refusal(sql)
+    RoundTrip(load_dialect("duckdb"), name).trip(sql)
+    assert list(tmp_path.iterdir()) == []
+    assert engine(name).refusal("SELECT a FROM x") is None
 
 
 def test_the_engine_says_what_it_has() -> None:
