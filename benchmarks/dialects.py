@@ -37,10 +37,10 @@ from sqlora.errors import DialectError, SqloraError
 from sqlora.sql.compare import compare, is_ordered
 from sqlora.sql.database import Database
 from sqlora.sql.dialect import Dialect, load_dialect
+from sqlora.sql.dialect.shipped import shipped_dialects
 from sqlora.sql.double_quotes import double_quoted_texts
 from sqlora.sql.execute import Limits, ResultSet, open_database
 from sqlora.sql.roundtrip import RoundTrip, Trip
-from sqlora.sql.shipped import shipped_dialects
 from sqlora.sql.translate import only, translate, write
 
 # The ten that most of sqlglot's issues and most warehouses are about.
@@ -216,6 +216,9 @@ def reason(kind: str, text: str) -> str:
     text = re.sub(r"^(In [\w-]+, [^:]*): .*", r"\1", text)
     text = re.sub(r"; row \d.*", "", text)
     text = re.sub(r"(, line \d+, column \d+)?( at '.*?')?: ", ": ", text, count=1)
+    text = text.removeprefix("DuckDB refused the query: ").removeprefix("SQLite refused the query: ")
+    text = re.sub(r"Cannot compare values of type.*", "Cannot compare values of these types", text)
+    text = re.sub(r"(Could not convert string).*", r"\1", text).partition(" You ")[0]
     text = re.sub(r"'[^']*'|\"[^\"]*\"|\d+", "…", text)
     return f"{kind}: {text[:100]}"
 
@@ -249,20 +252,17 @@ def _shares(found: list[Verdict]) -> dict[str, Any]:
 
 
 def table(report: dict[str, Any]) -> Iterator[str]:
-    yield "| dialect | round trip | as it was | same rows | same rows in DuckDB | what does not make it |"
-    yield "|---|---|---|---|---|---|"
+    yield "| dialect | queries | round trip | as it was | same rows | same rows in DuckDB | what does not make it |"
+    yield "|---|---|---|---|---|---|---|"
     for name, each in report["dialects"].items():
         shares = " | ".join(share(each[key]) for key in ("round_trip", "as_it_was", "same_rows", "same_rows_duckdb"))
-        why = [
-            f"{count} {text}"
-            for where in ("round_trip", "rows")
-            for text, count in list(each["reasons"][where].items())[:3]
-        ]
-        yield f"| {name} | {shares} | {escaped('; '.join(why)) or 'all does'} |"
+        counted = each["reasons"]["rows"] | each["reasons"]["round_trip"]  # what cannot be written is in both
+        why = [f"{count:,} {text}" for text, count in sorted(counted.items(), key=lambda item: -item[1])[:4]]
+        yield f"| {name} | {each['n']:,} | {shares} | {escaped('; '.join(why)) or 'nothing'} |"
 
 
 def duckdb_table(report: dict[str, Any]) -> Iterator[str]:
-    """Reasons for other rows in DuckDB, of the first dialect: they are SQLite's and the same in all."""
+    """Reasons for other rows in DuckDB, of the first dialect: they lie with SQLite, and are the same in all."""
     yield "| queries | why DuckDB does not give the rows that SQLite gave |"
     yield "|---|---|"
     first = next(iter(report["dialects"].values()))
@@ -299,6 +299,7 @@ def main() -> None:
     parser.add_argument("--every", type=int, default=1, help="only every so many queries")
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--merge", type=Path, help="an earlier report, for the dialects that this run leaves out")
     parser.add_argument("--page", type=Path, help="the page whose table is replaced")
     arguments = parser.parse_args()
     started = time.monotonic()
@@ -321,6 +322,9 @@ def main() -> None:
         "seconds": round(time.monotonic() - started),
         "dialects": summarize(verdicts),
     }
+    if arguments.merge:
+        earlier = json.loads(arguments.merge.read_text(encoding="utf-8"))["dialects"]
+        report["dialects"] |= {name: each for name, each in earlier.items() if name not in report["dialects"]}
     print("\n".join([*table(report), "", *duckdb_table(report)]))
     print(note(report))
     if arguments.json:
