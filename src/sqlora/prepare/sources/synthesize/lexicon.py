@@ -194,20 +194,25 @@ class Lexicon:
 
     def relations(self) -> tuple[RelationSection, ...]:
         """The glossary's, else one for each foreign key from a dated table to an entity."""
-        return self.glossary.relations or tuple(self._relations())
+        return self.glossary.relations or self._own_relations
 
-    def _relations(self) -> Iterator[RelationSection]:
-        for entity in self.entities:
-            for fact, edges in self.graph.edges.items():
-                if any(edge.target == entity.name for edge in edges):
-                    noun, many = self.tables[fact].nouns[0], self.tables[fact].plurals[0]
-                    yield RelationSection(
-                        entity=entity.name,
-                        fact=fact,
-                        has=(f"have {words.with_article(noun)} {{t}}", f"have {many} {{t}}"),
-                        never=(f"have no {many} {{t}}",),
-                        more=(f"have more than {{n}} {many} {{t}}",),
-                    )
+    @cached_property
+    def _own_relations(self) -> tuple[RelationSection, ...]:
+        facts: dict[str, dict[str, None]] = {}  # of each entity, the tables that refer to it
+        for fact, edges in self.graph.edges.items():
+            for edge in edges:
+                facts.setdefault(edge.target, {})[fact] = None
+        return tuple(self._relation(entity.name, fact) for entity in self.entities for fact in facts.get(entity.name, ()))
+
+    def _relation(self, entity: str, fact: str) -> RelationSection:
+        noun, many = self.tables[fact].nouns[0], self.tables[fact].plurals[0]
+        return RelationSection(
+            entity=entity,
+            fact=fact,
+            has=(f"have {words.with_article(noun)} {{t}}", f"have {many} {{t}}"),
+            never=(f"have no {many} {{t}}",),
+            more=(f"have more than {{n}} {many} {{t}}",),
+        )
 
 
 def build_lexicon(
