@@ -190,13 +190,20 @@ class Project:
 
         return load_dialect(self.dialect_name, self.folder)
 
-    def open_database(self) -> Database:
-        """The project's database, opened to read only; DatabaseError when it isn't there."""
+    def open_database(self, *, isolated: bool = False) -> Database:
+        """The project's database, opened to read only; DatabaseError when it isn't there.
+
+        With ``isolated`` in a process of its own, for SQL of whatever origin (`sqlora.sql.isolated`).
+        """
         if self.database.url is None:
             raise ConfigError(
                 f"{self.file} names no database",
                 'add [database] with url = "duckdb:///warehouse.duckdb" to the file',
             )
+        if isolated:
+            from sqlora.sql.isolated import IsolatedDatabase
+
+            return IsolatedDatabase(self.database.url, self.folder)
         from sqlora.sql.execute import open_database
 
         return open_database(self.database.url, self.folder)

@@ -136,7 +136,7 @@ def _look(project: Project, answer: str, run: bool) -> tuple[list[Any], ResultSe
     if project.database.url is None and not run:
         return [], None, None  # without a schema nothing can be told
     sql, dialect = clean_sql(answer), project.dialect()
-    with project.open_database() as database:
+    with project.open_database(isolated=run) as database:
         schema = database.schema()
         if not run:
             return list(check(sql, dialect, schema)), None, None

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Finding", "check"]
 
+LONGEST = 50_000  # characters; parsing takes a second for each 20,000
+MOST_COPIES = 1_000  # of the queries in WITH, once each reference is replaced by its query, as engines do
 ROOTS = (exp.Select, exp.SetOperation)
 
 # What a query may be made of, besides expressions (exp.Condition) and functions.
@@ -53,6 +55,8 @@ def check(sql: str, dialect: Dialect, schema: Schema) -> list[Finding]:
     Findings stand in the order of the text and have places in it where they can be known.
     """
     findings = Findings(sql)
+    if len(sql) > LONGEST:
+        return [Finding("syntax", f"the query has {len(sql):,} characters, at most {LONGEST:,} are read")]
     try:
         statements: list[exp.Expr] = list(dialect.parse_any(sql))
     except DialectError as error:
@@ -63,6 +67,8 @@ def check(sql: str, dialect: Dialect, schema: Schema) -> list[Finding]:
         return findings.found
     tree = statements[0]
     _check_nodes(tree, dialect, findings)
+    if (copies := _expanded(tree)) > MOST_COPIES:
+        findings.add("statement", f"its WITH clause stands for {copies:,} copies of its queries, which no engine plans")
     if not findings.found:  # names inside of an INSERT are beside the point
         Resolver(schema, findings).query(tree, {}, None)
     return sorted(findings.found, key=lambda finding: (finding.line, finding.column))
@@ -80,6 +86,14 @@ def _is_one_query(statements: list[exp.Expr], findings: Findings) -> bool:
         findings.add("statement", f"only SELECT is run, this is {_title(root)}", root)
         return False
     return True
+
+
+def _expanded(tree: exp.Expr) -> int:
+    """How many queries a query is, once the names that WITH gives stand for theirs: WITH b AS (a, a), c AS (b, b), …"""
+    copies: dict[str, int] = {}
+    for cte in tree.find_all(exp.CTE, bfs=False):
+        copies[cte.alias.lower()] = 1 + sum(copies.get(table.name.lower(), 0) for table in cte.this.find_all(exp.Table))
+    return max(copies.values(), default=0)
 
 
 def _check_nodes(tree: exp.Expr, dialect: Dialect, findings: Findings) -> None:

@@ -137,6 +137,10 @@ def too_large(node: exp.Expr) -> str | None:
             count = node.this
         if not (isinstance(count, exp.Literal) and not count.is_string and float(count.this) <= LONGEST):
             return f"the length must be written as a number of at most {LONGEST:,}"
+    if isinstance(node, exp.Anonymous) and node.name.lower() == "bitstring":
+        count = (node.expressions or [None])[-1]
+        if not (isinstance(count, exp.Literal) and not count.is_string and float(count.this) <= LONGEST):
+            return f"the length must be written as a number of at most {LONGEST:,}"
     if isinstance(node, SERIES) and not isinstance(node.parent, (exp.Table, exp.Lateral)):
         numbers = [found for found in node.find_all(exp.Literal) if not found.is_string]
         grown = node.find(exp.Mul, exp.Pow, exp.BitwiseLeftShift)

@@ -236,3 +236,24 @@ def test_memory_bombs_stop_at_a_limit(engine: str, sql: str, tmp_path: Path) -> 
         with pytest.raises(QueryLimitError):
             database.run(sql, Limits(seconds=2.0, memory_mb=128))
         assert database.run("SELECT COUNT(*) FROM t").rows == [(2,)]
+
+
+ENDLESS = [
+    ("duckdb", "SELECT bitstring('1', 2000000000)"),
+    ("duckdb", "SELECT LENGTH(RANGE(10 ** 9))"),
+    ("duckdb", "SELECT a FROM t WHERE " + " OR ".join(["a = 1"] * 20_000)),
+    ("sqlite", "SELECT " + " + ".join(["1"] * 50_000)),
+    ("duckdb", "SELECT " + "(" * 3_000 + "1" + ")" * 3_000),
+    (
+        "duckdb",
+        "WITH c0 AS (SELECT * FROM t x, t y), "
+        + ", ".join(f"c{n} AS (SELECT * FROM c{n - 1} x, c{n - 1} y)" for n in range(1, 30))
+        + " SELECT COUNT(*) FROM c29",
+    ),
+]
+
+
+@pytest.mark.parametrize(("engine", "sql"), ENDLESS)
+def test_what_would_take_for_ever_to_read_or_to_plan_is_refused_by_the_check(engine: str, sql: str) -> None:
+    schema = Schema((Table("t", (Column("a", "INT"), Column("b", "TEXT"))),), engine)
+    assert check(sql, load_dialect(engine), schema)
