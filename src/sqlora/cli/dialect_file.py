@@ -16,8 +16,8 @@ _CAPITALS = "# names without quotes are in capitals, as in the base"
 def new_dialect(start: Dialect, name: str) -> str:
     """The TOML text of a spec called ``name`` that begins as ``start``. DialectError for what is no name."""
     from sqlora.sql.dialect import Dialect
-    from sqlora.sql.shipped import shipped_dialects, shipped_spec, shipped_text
-    from sqlora.sql.spec import DialectSpec
+    from sqlora.sql.dialect.shipped import shipped_dialects, shipped_spec, shipped_text
+    from sqlora.sql.dialect.spec import DialectSpec
 
     if start.name in shipped_dialects() and start.spec == shipped_spec(start.name):
         text = re.sub(r"(?m)^name = .*$", lambda _: f"name = {json.dumps(name)}", shipped_text(start.name), count=1)

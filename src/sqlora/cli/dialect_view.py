@@ -48,7 +48,7 @@ def known_dialects(project: Project | None) -> list[dict[str, str]]:
 
     from sqlora.errors import DialectError
     from sqlora.sql.dialect import load_dialect
-    from sqlora.sql.shipped import shipped_dialects
+    from sqlora.sql.dialect.shipped import shipped_dialects
 
     found = []
     if project is not None and project.dialect_name.endswith(".toml"):

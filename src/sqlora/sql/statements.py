@@ -22,7 +22,7 @@ from sqlglot.tokenizer_core import Token, TokenType
 
 from sqlora.errors import DatasetError
 from sqlora.sql.dialect import Dialect
-from sqlora.sql.words import house_tokenizer
+from sqlora.sql.dialect.words import house_tokenizer
 
 PIECE = 65_536  # characters read at a time, at most to the end of a line
 LONGEST = 250_000  # characters of one statement; parsing takes about a kilobyte of memory for each

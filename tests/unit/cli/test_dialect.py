@@ -17,7 +17,7 @@ from sqlora.cli.dialect_file import new_dialect
 from sqlora.cli.dialect_view import SAMPLES, known_dialects
 from sqlora.cli.underline import underlined
 from sqlora.sql.dialect import Dialect, load_dialect
-from sqlora.sql.spec import DialectSpec
+from sqlora.sql.dialect.spec import DialectSpec
 from tests.unit.cli.conftest import Run, write_project
 
 RETAIL = Path(__file__).parents[3] / "examples" / "retail"

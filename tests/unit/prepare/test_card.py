@@ -21,8 +21,8 @@ from sqlora.prepare.page import render, samples
 from sqlora.project import Project
 from sqlora.sql.constructs import CONSTRUCTS, constructs, uses
 from sqlora.sql.dialect import Dialect
+from sqlora.sql.dialect.spec import DialectSpec
 from sqlora.sql.schema import Schema
-from sqlora.sql.spec import DialectSpec
 from sqlora.sql.structure import structure
 
 from .conftest import MakeProject

@@ -6,8 +6,8 @@ import pytest
 
 from sqlora.sql.check import Finding, check
 from sqlora.sql.dialect import Dialect, load_dialect
+from sqlora.sql.dialect.spec import DialectSpec
 from sqlora.sql.schema import Schema
-from sqlora.sql.spec import DialectSpec
 
 SCHEMA = Schema.from_ddl(
     """

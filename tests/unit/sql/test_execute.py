@@ -15,8 +15,8 @@ import pytest
 
 from sqlora.errors import BusyError, DatabaseError, QueryError, QueryLimitError, QueryRejected
 from sqlora.sql.dialect import Dialect, load_dialect
+from sqlora.sql.dialect.spec import DialectSpec
 from sqlora.sql.execute import Database, Limits, open_database, run_query
-from sqlora.sql.spec import DialectSpec
 
 DATA = """
 CREATE TABLE city (city_id INTEGER PRIMARY KEY, city_name VARCHAR(20) NOT NULL, country VARCHAR(20));

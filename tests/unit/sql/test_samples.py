@@ -10,10 +10,10 @@ import pytest
 
 from sqlora.project import load_project
 from sqlora.sql.dialect import Dialect, load_dialect
+from sqlora.sql.dialect.spec import DialectSpec
 from sqlora.sql.execute import open_database
 from sqlora.sql.samples import LENGTH, with_samples
 from sqlora.sql.schema import Column, Schema, Table
-from sqlora.sql.spec import DialectSpec
 
 DATA = f"""
 CREATE TABLE shop (shop_id VARCHAR(9) PRIMARY KEY, kind VARCHAR(9), town VARCHAR(90), staff INTEGER, phone VARCHAR(20),

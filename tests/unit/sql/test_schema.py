@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from sqlora.errors import SchemaError
 from sqlora.sql.dialect import Dialect, load_dialect
+from sqlora.sql.dialect.spec import DialectSpec
 from sqlora.sql.schema import Column, ForeignKey, Schema, Table
-from sqlora.sql.spec import DialectSpec
 
 DDL = """
 -- where we sell

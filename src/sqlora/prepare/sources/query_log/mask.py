@@ -12,7 +12,7 @@ from functools import cached_property
 import sqlglot
 
 from sqlora.sql.dialect import Dialect
-from sqlora.sql.words import house_tokenizer
+from sqlora.sql.dialect.words import house_tokenizer
 
 KNOWN = 20_000  # texts whose mark is remembered, since most of a log is the same texts again
 

@@ -1,4 +1,4 @@
-"""House calls in trees: expanded when reading, folded when writing (see `sqlora.sql.template`)."""
+"""House calls in trees: expanded when reading, folded when writing (see `sqlora.sql.dialect.template`)."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Iterable, Mapping
 
 from sqlglot import exp
 
-from sqlora.sql.aggregation import note_kind
-from sqlora.sql.node_error import NodeError
-from sqlora.sql.parens import children, infix, meets_operator, needs_paren, outermost_paren, unnest
-from sqlora.sql.template import MARK, NOT_CALLS, Template, word_of
-from sqlora.sql.unify import SAID_OTHERWISE, Bindings, unify, ways
+from sqlora.sql.dialect.aggregation import note_kind
+from sqlora.sql.dialect.node_error import NodeError
+from sqlora.sql.dialect.parens import children, infix, meets_operator, needs_paren, outermost_paren, unnest
+from sqlora.sql.dialect.template import MARK, NOT_CALLS, Template, word_of
+from sqlora.sql.dialect.unify import SAID_OTHERWISE, Bindings, unify, ways
 
 # Neither may follow an expression that is not a function call.
 _AROUND_A_CALL = (exp.Window, exp.Filter, exp.WithinGroup, exp.IgnoreNulls, exp.RespectNulls)

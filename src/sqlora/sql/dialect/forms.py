@@ -7,14 +7,14 @@ from collections.abc import Mapping
 import sqlglot
 from sqlglot import exp
 
-from sqlora.sql.calls import Templates
-from sqlora.sql.conditions import Conditions
-from sqlora.sql.forbidden import Forbidden
-from sqlora.sql.literals import Literals
-from sqlora.sql.ordering import Ordering
-from sqlora.sql.pagination import read_rownum, write_rownum, write_top
-from sqlora.sql.spec import DialectSpec
-from sqlora.sql.template import macro, template
+from sqlora.sql.dialect.calls import Templates
+from sqlora.sql.dialect.conditions import Conditions
+from sqlora.sql.dialect.forbidden import Forbidden
+from sqlora.sql.dialect.literals import Literals
+from sqlora.sql.dialect.ordering import Ordering
+from sqlora.sql.dialect.pagination import read_rownum, write_rownum, write_top
+from sqlora.sql.dialect.spec import DialectSpec
+from sqlora.sql.dialect.template import macro, template
 
 
 class Forms:

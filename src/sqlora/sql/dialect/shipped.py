@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.resources
 from functools import cache, lru_cache
 
-from sqlora.sql.spec import DialectSpec
+from sqlora.sql.dialect.spec import DialectSpec
 
 _FOLDER = importlib.resources.files("sqlora") / "dialects"
 

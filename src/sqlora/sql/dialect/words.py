@@ -16,13 +16,13 @@ from sqlglot.generators.duckdb import DuckDBGenerator
 from sqlglot.tokenizer_core import Token, TokenType
 from sqlglot.tokens import Tokenizer
 
-from sqlora.sql import forbidden, pagination
-from sqlora.sql.casts import foreign_cast
-from sqlora.sql.intervals import labelled
-from sqlora.sql.literals import LiteralError, Literals, delimiters
-from sqlora.sql.set_operators import set_operators
-from sqlora.sql.spec import DialectSpec
-from sqlora.sql.template import MARK
+from sqlora.sql.dialect import forbidden, pagination
+from sqlora.sql.dialect.casts import foreign_cast
+from sqlora.sql.dialect.intervals import labelled
+from sqlora.sql.dialect.literals import LiteralError, Literals, delimiters
+from sqlora.sql.dialect.set_operators import set_operators
+from sqlora.sql.dialect.spec import DialectSpec
+from sqlora.sql.dialect.template import MARK
 
 _QUOTED = frozenset(
     {

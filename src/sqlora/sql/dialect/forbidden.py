@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable, Mapping
 import sqlglot
 from sqlglot import exp
 
-from sqlora.sql.node_error import NodeError
-from sqlora.sql.template import MARK
+from sqlora.sql.dialect.node_error import NodeError
+from sqlora.sql.dialect.template import MARK
 
 
 def _star(node: exp.Expr) -> bool:

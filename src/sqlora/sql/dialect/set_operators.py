@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import sqlglot
 from sqlglot import exp
 
-from sqlora.sql.spec import DialectSpec
+from sqlora.sql.dialect.spec import DialectSpec
 
 
 def set_operators(spec: DialectSpec, base: sqlglot.Dialect) -> Iterator[tuple[str, str]]:

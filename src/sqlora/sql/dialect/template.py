@@ -24,8 +24,8 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
-from sqlora.sql.aggregation import kind_of
-from sqlora.sql.parens import children, without_parens
+from sqlora.sql.dialect.aggregation import kind_of
+from sqlora.sql.dialect.parens import children, without_parens
 
 MARK = "\ue000"
 

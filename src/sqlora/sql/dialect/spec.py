@@ -139,20 +139,20 @@ class DialectSpec(BaseModel):
     @classmethod
     def from_toml(cls, path: Path) -> DialectSpec:
         """Read a spec from a file; `DialectError` lists every problem with its key and line."""
-        from sqlora.sql.spec_file import read_spec
+        from sqlora.sql.dialect.spec_file import read_spec
 
         return read_spec(path)
 
     @classmethod
     def from_text(cls, text: str, origin: str = "dialect.toml") -> DialectSpec:
         """Read a spec from TOML text; ``origin`` is what error messages call it."""
-        from sqlora.sql.spec_file import parse_spec
+        from sqlora.sql.dialect.spec_file import parse_spec
 
         return parse_spec(text, origin)
 
     def to_toml(self) -> str:
         """The spec as TOML text that `from_text` reads back to an equal spec."""
-        from sqlora.sql.spec_file import spec_text
+        from sqlora.sql.dialect.spec_file import spec_text
 
         return spec_text(self)
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 import sqlglot
 from sqlglot import exp
 
-from sqlora.sql.node_error import NodeError
-from sqlora.sql.parens import outermost_paren
-from sqlora.sql.spec import Booleans
+from sqlora.sql.dialect.node_error import NodeError
+from sqlora.sql.dialect.parens import outermost_paren
+from sqlora.sql.dialect.spec import Booleans
 
 _CONDITIONS = (exp.Predicate, exp.Connector, exp.Not, exp.Exists, exp.RegexpLike, exp.StartsWith, exp.Contains)
 _VALUES = (exp.Column, exp.Cast, exp.Boolean, exp.Case, exp.Coalesce, exp.Subquery, exp.AggFunc, exp.Literal)

@@ -14,7 +14,7 @@ from sqlglot import exp
 from sqlglot.parser import Parser
 from sqlglot.tokenizer_core import Token, TokenType
 
-from sqlora.sql.aggregation import aggregates, has_window, is_window, note_kind
+from sqlora.sql.dialect.aggregation import aggregates, has_window, is_window, note_kind
 
 _SET_OPERATORS = {TokenType.UNION: exp.Union, TokenType.EXCEPT: exp.Except, TokenType.INTERSECT: exp.Intersect}
 _NOT_FIRST = ("where", "group", "having", "order", "limit", "offset", "qualify", "laterals")

@@ -1,6 +1,6 @@
 """Writing pipes: a tree of SELECTs as ``FROM t |> WHERE … |> AGGREGATE … GROUP BY … |> SELECT …``.
 
-The reverse of `sqlora.sql.pipe_parser`. What the operators cannot say, such as QUALIFY, is refused.
+The reverse of `sqlora.sql.dialect.pipe_parser`. What the operators cannot say, such as QUALIFY, is refused.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from typing import Any
 from sqlglot import exp
 from sqlglot.generator import Generator
 
-from sqlora.sql.aggregation import aggregates, has_window, is_aggregate, is_window
-from sqlora.sql.node_error import NodeError
-from sqlora.sql.template import MARK
+from sqlora.sql.dialect.aggregation import aggregates, has_window, is_aggregate, is_window
+from sqlora.sql.dialect.node_error import NodeError
+from sqlora.sql.dialect.template import MARK
 
 _SELECT_KEYS = {
     "with_",

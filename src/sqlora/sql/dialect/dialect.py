@@ -6,8 +6,8 @@ sqlora (checks, execution, structure) sees only such trees. `generate` is the wa
     house text ─ Words.read ─▶ base tokens ─ house parser ─▶ tree with house calls ─ Forms.read ─▶ tree
     tree ─ Forms.write ─▶ tree with house calls ─ house generator ─▶ base text ─ Words.write ─▶ house text
 
-The parser and generator are the base's with what the spec changes of the grammar (`sqlora.sql.grammar`); the forms are
-what it changes of the tree (`sqlora.sql.forms`): functions, macros, literals, booleans, ROWNUM, names.
+The parser and generator are the base's with what the spec changes of the grammar (`sqlora.sql.dialect.grammar`); the
+forms are what it changes of the tree (`sqlora.sql.dialect.forms`): functions, macros, literals, booleans, ROWNUM.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ from sqlglot.parser import Parser
 from sqlglot.tokenizer_core import Token, TokenType
 
 from sqlora.errors import DialectError
-from sqlora.sql.contradictions import contradictions
-from sqlora.sql.forms import Forms
-from sqlora.sql.grammar import house_generator, house_parser, house_settings
-from sqlora.sql.name_case import CaseError, NameCase
-from sqlora.sql.node_error import NodeError
-from sqlora.sql.shipped import shipped_dialects, shipped_spec
-from sqlora.sql.spec import DialectSpec
-from sqlora.sql.spec_file import refuse
-from sqlora.sql.template import MARK
-from sqlora.sql.types import Types
-from sqlora.sql.words import WordError, Words, needs_quotes
+from sqlora.sql.dialect.contradictions import contradictions
+from sqlora.sql.dialect.forms import Forms
+from sqlora.sql.dialect.grammar import house_generator, house_parser, house_settings
+from sqlora.sql.dialect.name_case import CaseError, NameCase
+from sqlora.sql.dialect.node_error import NodeError
+from sqlora.sql.dialect.shipped import shipped_dialects, shipped_spec
+from sqlora.sql.dialect.spec import DialectSpec
+from sqlora.sql.dialect.spec_file import refuse
+from sqlora.sql.dialect.template import MARK
+from sqlora.sql.dialect.types import Types
+from sqlora.sql.dialect.words import WordError, Words, needs_quotes
 
 
 class Dialect:

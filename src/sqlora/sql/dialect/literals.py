@@ -16,8 +16,8 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.tokenizer_core import Token, TokenType
 
-from sqlora.sql.spec import DialectSpec
-from sqlora.sql.template import MARK
+from sqlora.sql.dialect.spec import DialectSpec
+from sqlora.sql.dialect.template import MARK
 
 _ISO = {
     "date": ("%Y-%m-%d",),

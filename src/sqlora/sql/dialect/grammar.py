@@ -11,14 +11,14 @@ from sqlglot import exp
 from sqlglot.generator import Generator
 from sqlglot.parser import Parser
 
-from sqlora.sql.casts import cast_writer, convert_parsers
-from sqlora.sql.intervals import interval_writer
-from sqlora.sql.pagination import FetchParser, fetch_members
-from sqlora.sql.pipe_parser import PipeParser
-from sqlora.sql.pipe_writer import pipe_members
-from sqlora.sql.spec import DialectSpec
-from sqlora.sql.template import MARK
-from sqlora.sql.types import TypeParser, Types
+from sqlora.sql.dialect.casts import cast_writer, convert_parsers
+from sqlora.sql.dialect.intervals import interval_writer
+from sqlora.sql.dialect.pagination import FetchParser, fetch_members
+from sqlora.sql.dialect.pipe_parser import PipeParser
+from sqlora.sql.dialect.pipe_writer import pipe_members
+from sqlora.sql.dialect.spec import DialectSpec
+from sqlora.sql.dialect.template import MARK
+from sqlora.sql.dialect.types import TypeParser, Types
 
 _NULLS = {"low": "nulls_are_small", "high": "nulls_are_large", "last": "nulls_are_last"}
 

@@ -9,9 +9,9 @@ from sqlglot import exp
 from sqlglot.generator import Generator
 from sqlglot.parser import Parser
 
-from sqlora.sql.aggregation import aggregates, has_window
-from sqlora.sql.node_error import NodeError
-from sqlora.sql.spec import DialectSpec, Pagination
+from sqlora.sql.dialect.aggregation import aggregates, has_window
+from sqlora.sql.dialect.node_error import NodeError
+from sqlora.sql.dialect.spec import DialectSpec, Pagination
 
 _INSTEAD = {
     "top": "SELECT {word} n",

@@ -8,11 +8,11 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from sqlora.errors import DialectError
-from sqlora.sql.contradictions import contradictions
 from sqlora.sql.dialect import Dialect, load_dialect
-from sqlora.sql.shipped import shipped_dialects
-from sqlora.sql.spec import QUOTING, Booleans, Casts, DialectSpec, Literals, Ordering, Pagination, SetOperators
-from tests.unit.sql.test_dialect_properties import DUCKDB, queries, rows
+from sqlora.sql.dialect.contradictions import contradictions
+from sqlora.sql.dialect.shipped import shipped_dialects
+from sqlora.sql.dialect.spec import QUOTING, Booleans, Casts, DialectSpec, Literals, Ordering, Pagination, SetOperators
+from tests.unit.sql.dialect.test_properties import DUCKDB, queries, rows
 
 SHIPPED = {name: load_dialect(name) for name in shipped_dialects()}
 

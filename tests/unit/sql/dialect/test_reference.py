@@ -12,11 +12,11 @@ import pytest
 
 from sqlora.errors import DialectError
 from sqlora.sql.dialect import Dialect, load_dialect
-from sqlora.sql.forbidden import CONSTRUCTS
-from sqlora.sql.shipped import shipped_dialects
-from sqlora.sql.spec import QUOTING, DialectSpec, Section
+from sqlora.sql.dialect.forbidden import CONSTRUCTS
+from sqlora.sql.dialect.shipped import shipped_dialects
+from sqlora.sql.dialect.spec import QUOTING, DialectSpec, Section
 
-PAGE = (Path(__file__).parents[3] / "docs" / "reference" / "dialect.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[4] / "docs" / "reference" / "dialect.md").read_text(encoding="utf-8")
 DUCKDB = load_dialect("duckdb")
 
 

@@ -10,7 +10,7 @@ from sqlglot import exp
 from sqlglot.parser import Parser
 from sqlglot.tokenizer_core import Token, TokenType
 
-from sqlora.sql.words import WordError
+from sqlora.sql.dialect.words import WordError
 
 
 class _HouseToken(Token):

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sqlora.errors import DialectError
-from sqlora.sql.spec import DialectSpec, Pagination
+from sqlora.sql.dialect.spec import DialectSpec, Pagination
 
-RETAIL = Path(__file__).parents[3] / "examples" / "retail" / "dialect.toml"
+RETAIL = Path(__file__).parents[4] / "examples" / "retail" / "dialect.toml"
 
 
 def problems(text: str) -> list[tuple[int, str]]:

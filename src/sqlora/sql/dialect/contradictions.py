@@ -13,13 +13,13 @@ from sqlglot.dialects.dialect import NormalizationStrategy
 from sqlglot.errors import SqlglotError
 from sqlglot.tokenizer_core import TokenType
 
-from sqlora.sql import forbidden, pagination
-from sqlora.sql.intervals import UNITS
-from sqlora.sql.literals import LiteralError, delimiters, form, written
-from sqlora.sql.set_operators import set_operators
-from sqlora.sql.spec import DialectSpec, Key
-from sqlora.sql.template import Template, macro, template
-from sqlora.sql.words import house_tokenizer
+from sqlora.sql.dialect import forbidden, pagination
+from sqlora.sql.dialect.intervals import UNITS
+from sqlora.sql.dialect.literals import LiteralError, delimiters, form, written
+from sqlora.sql.dialect.set_operators import set_operators
+from sqlora.sql.dialect.spec import DialectSpec, Key
+from sqlora.sql.dialect.template import Template, macro, template
+from sqlora.sql.dialect.words import house_tokenizer
 
 Problem = tuple[Key, str]
 

@@ -17,9 +17,9 @@ from sqlglot import exp
 
 from sqlora.errors import DialectError
 from sqlora.sql.dialect import Dialect, load_dialect
-from sqlora.sql.spec import DialectSpec, Pagination
+from sqlora.sql.dialect.spec import DialectSpec, Pagination
 
-RETAIL = Path(__file__).parents[3] / "examples" / "retail"
+RETAIL = Path(__file__).parents[4] / "examples" / "retail"
 DUCKDB = load_dialect("duckdb")
 LARKQL = load_dialect("dialect.toml", RETAIL)
 # The opposite of larkql in every respect that a spec has: nothing may depend on what larkql happens to choose.

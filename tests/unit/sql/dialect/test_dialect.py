@@ -18,9 +18,9 @@ from sqlglot import exp
 
 from sqlora.errors import DialectError
 from sqlora.sql.dialect import Dialect, load_dialect
-from sqlora.sql.spec import DialectSpec, Pagination
+from sqlora.sql.dialect.spec import DialectSpec, Pagination
 
-RETAIL = Path(__file__).parents[3] / "examples" / "retail"
+RETAIL = Path(__file__).parents[4] / "examples" / "retail"
 
 DATA = """
 CREATE TABLE shop (id INTEGER, city VARCHAR, size DECIMAL(10, 2), opened DATE, "group" VARCHAR, "take" INTEGER);

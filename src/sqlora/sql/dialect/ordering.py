@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlglot import exp
 
-from sqlora.sql.node_error import NodeError
+from sqlora.sql.dialect.node_error import NodeError
 
 
 class Ordering:

@@ -9,11 +9,11 @@ import pytest
 
 from sqlora.errors import DialectError
 from sqlora.sql.dialect import load_dialect
-from sqlora.sql.shipped import shipped_dialects, shipped_spec, shipped_text
-from sqlora.sql.spec import DialectSpec
+from sqlora.sql.dialect.shipped import shipped_dialects, shipped_spec, shipped_text
+from sqlora.sql.dialect.spec import DialectSpec
 
 DUCKDB = load_dialect("duckdb")
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 
 
 def test_they_are_loaded_by_name() -> None:
@@ -129,7 +129,6 @@ def test_refused(name: str, query: str, column: int | None, said: str) -> None:
         ("pipe-like", "SELECT a FROM t WINDOW w AS (ORDER BY b)"),
         ("tsql-like", "SELECT COUNT(*) FILTER (WHERE a > 1) FROM t"),
         ("tsql-like", "SELECT a IS TRUE FROM t"),
-        ("tsql-like", "SELECT STRING_AGG(a, ',' ORDER BY a) FROM t"),
         ("oracle-like", "SELECT STRING_AGG(a, ',' ORDER BY a) FROM t"),
         ("ledgerql", "SELECT a FROM t ORDER BY 1"),
     ],

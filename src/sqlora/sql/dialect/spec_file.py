@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from sqlora.errors import DialectError
-from sqlora.sql.spec import QUOTING, DialectSpec, Key, Section
+from sqlora.sql.dialect.spec import QUOTING, DialectSpec, Key, Section
 
 
 def read_spec(path: Path) -> DialectSpec:
@@ -32,7 +32,7 @@ def read_spec(path: Path) -> DialectSpec:
 
 def parse_spec(text: str, origin: str) -> DialectSpec:
     """Read a spec from TOML text; ``origin`` is what error messages call it."""
-    from sqlora.sql.contradictions import contradictions
+    from sqlora.sql.dialect.contradictions import contradictions
 
     try:
         data = tomllib.loads(text)

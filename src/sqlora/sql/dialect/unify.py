@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 from sqlglot import exp
 
-from sqlora.sql.parens import unnest
-from sqlora.sql.template import Template
+from sqlora.sql.dialect.parens import unnest
+from sqlora.sql.dialect.template import Template
 
 Bindings = dict[str, exp.Expr | list[exp.Expr]]
 
