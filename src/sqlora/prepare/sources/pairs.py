@@ -12,7 +12,7 @@ from sqlora.prepare.sources.candidates import Found, read_candidates
 from sqlora.prepare.sources.files import Row, RowError, read_rows
 
 FIELDS = ("question", "sql")
-SHAPE = "give every pair a question and a sql"
+SHAPE = 'give every pair a question and a sql, or say in [[sources]] what they are called: fields = {sql = "query"}'
 
 # What has a meaning of its own in a pair; every other field that is short enough becomes a tag.
 KNOWN = (*FIELDS, "tags", "split", "database", "time", "weight", "ddl")
