@@ -77,7 +77,7 @@ def test_keys_may_be_computed_elsewhere() -> None:
 words = st.lists(st.sampled_from(["sales", "stores", "region", "by", "top", "five", "in", "2025", "orders", "margin", "web", "per", "month"]), min_size=1, max_size=9)
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(st.lists(words, min_size=1, max_size=12), words)
 def test_the_index_finds_what_comparing_with_all_would_find(known: list[list[str]], asked: list[str]) -> None:
     questions = [" ".join(each) for each in known]
@@ -99,6 +99,7 @@ def test_minhash_buckets_find_near_texts_and_few_others() -> None:
     assert sum(others) < 100, "the buckets of a text that is like no other are all but empty"
 
 
+@settings(deadline=None)
 @given(st.sets(st.integers(0, 2**32 - 1), min_size=1, max_size=40), st.randoms())
 def test_equal_sets_have_equal_bands(members: set[int], chance: random.Random) -> None:
     order = list(members)
@@ -107,6 +108,7 @@ def test_equal_sets_have_equal_bands(members: set[int], chance: random.Random) -
     assert all(0 <= band < 2**32 for band in bands(order))
 
 
+@settings(deadline=None)
 @given(st.text(max_size=40))
 def test_normalizing_a_question_twice_changes_nothing(text: str) -> None:
     once = normalize_question(text)
