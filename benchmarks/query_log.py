@@ -46,8 +46,9 @@ def main() -> None:
         results.append(found)
         speed, rate = size / found["processor_seconds"], lines / found["processor_seconds"]
         print(
-            f"{size:>6} MB  {lines:>9,} lines  {found['seconds']:7.1f} s, {found['processor_seconds']:.1f} s of a processor  "
-            f"{speed:5.1f} MB/s  {rate:8,.0f} lines/s  peak {found['peak_mib']:.0f} MiB  {found['candidates']:,} questions"
+            f"{size:>6} MB  {lines:>9,} lines  {found['seconds']:7.1f} s ({found['processor_seconds']:.1f} s of a "
+            f"processor)  {speed:5.1f} MB/s  {rate:8,.0f} lines/s  peak {found['peak_mib']:.0f} MiB  "
+            f"{found['candidates']:,} questions"
         )
     if given.json:
         machine = {
