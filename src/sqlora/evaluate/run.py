@@ -96,7 +96,7 @@ def evaluate(
     folder = project.paths.evaluation(id)
     with ExitStack() as opened:
         opened.enter_context(_alone(folder))
-        database = opened.enter_context(project.open_database()) if project.database.url else None
+        database = opened.enter_context(project.open_database(isolated=True)) if project.database.url else None
         limits = Limits(project.evaluate.seconds, project.evaluate.rows, project.evaluate.memory_mb)
         judge = Judge(dialect, database, limits)
         run = _Run(project, backend, questions, judge, AnswerStore(folder), sampling, chunk, progress)

@@ -16,7 +16,7 @@ from sqlora.evaluate.report.json import read_json, schema
 from sqlora.evaluate.run import Answering, EvaluateProgress, evaluate
 from sqlora.prepare.dataset import Dataset
 from sqlora.project import Project
-from sqlora.sql.duckdb_database import DuckDBDatabase
+from sqlora.sql.isolated import IsolatedDatabase
 from tests.unit.evaluate.fake import MUTATED, QUESTIONS, FakeBackend, make_dataset, make_project
 
 ROOT = Path(__file__).parents[3]
@@ -134,13 +134,13 @@ def test_hostile_sql_is_invalid_and_never_reaches_the_database(
     project: Project, hostile: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sent: list[str] = []
-    original = DuckDBDatabase.run
+    original = IsolatedDatabase.run
 
-    def spy(self: DuckDBDatabase, sql: str, *limits: object) -> object:
+    def spy(self: IsolatedDatabase, sql: str, *limits: object) -> object:
         sent.append(sql)
         return original(self, sql, *limits)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(DuckDBDatabase, "run", spy)
+    monkeypatch.setattr(IsolatedDatabase, "run", spy)
     folder = project.folder
     report = answered(project, "q", "SELECT COUNT(*) FROM store", hostile.replace("{folder}", str(folder)))
     [judged] = report.questions[0].answers
