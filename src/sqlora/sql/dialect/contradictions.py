@@ -232,10 +232,16 @@ def _literals(spec: DialectSpec, base: sqlglot.Dialect) -> Iterator[Problem]:
             yield ("literals", kind), str(error)
 
 
+# Bases in which active = 1 is an error where active is a boolean, so that what is read could not run.
+_STRICT = frozenset({"postgres", "materialize", "risingwave", "bigquery", "trino", "presto", "athena"})
+
+
 def _booleans(spec: DialectSpec, base: sqlglot.Dialect) -> Iterator[Problem]:
     given = {name: getattr(spec.booleans, name) for name in ("true", "false")}
     if not any(given.values()):
         return
+    if spec.base.lower() in _STRICT:
+        yield ("booleans",), f"{spec.base} cannot compare a boolean column with {given['true'] or given['false']}"
     values = {}
     for name, text in given.items():
         if text is None:

@@ -172,6 +172,7 @@ def test_everything_wrong_is_said_at_once() -> None:
         ('name = "x"\n[casts]\nstyle = "arrow"', 3, "casts.style"),
         ('name = "x"\n[set_operators]\nexcept = "MINUS"\n[keywords]\nMINUS = "NULL"', 3, "already stands for something else in keywords.MINUS"),
         ('name = "x"\n[set_operators]\nunion_all = "FROM"', 3, "already has a meaning in duckdb"),
+        ('name = "x"\nbase = "postgres"\n[booleans]\ntrue = "1"\nfalse = "0"', 3, "postgres cannot compare a boolean column with 1"),
         ('name = "x"\n[booleans]\ntrue = "1"', 2, "is given for neither or both"),
         ('name = "x"\n[booleans]\ntrue = "1"\nfalse = "1"', 4, "is the same as true"),
         ('name = "x"\n[booleans]\ntrue = "1"\nfalse = "NO"\n', 4, "for a word use [keywords]"),
