@@ -144,12 +144,12 @@ class RoundTrip:
                 return None
             way.outcome = "rewritten"
             second = write(again, self.through.base).text
+            if second == way.there or canonical(read) == canonical(only(self.through.parse_any(second))):
+                return None
         except DialectError as error:
             return _Problem("unwritable", f"on the way back: {reason_of(error)}")
         except (SqlglotError, ValueError, RecursionError) as error:
             return _Problem("unwritable", f"on the way back: {first_line(error)}")
-        if second == way.there or canonical(read) == canonical(only(self.through.parse_any(second))):
-            return None
         back, came, went = way.back, *differences(second, way.there)
         if way.is_part:
             back, came, went = (text.removeprefix("SELECT ") for text in (back, came, went))

@@ -95,6 +95,12 @@ def test_several_statements_share_their_fate() -> None:
     assert (found.outcome, found.there) == ("lost", "SELECT 1;\nSELECT NOSUCH(2)")
 
 
+def test_what_the_engine_cannot_read_the_second_time_is_lost() -> None:
+    found = RoundTrip(load_dialect("exasol")).trip("SELECT a[1], MAP{'a': 1}, [1,2], x -> x + 1, t.*, COLUMNS('a') FROM t")
+    assert found.outcome == "lost"
+    assert found.losses
+
+
 @pytest.mark.parametrize("depth", [50, 3000])
 def test_a_deep_query_is_no_crash(depth: int) -> None:
     found = trip("duckdb", "SELECT " + "(" * depth + "1" + ")" * depth)
