@@ -217,6 +217,7 @@ def reason(kind: str, text: str) -> str:
     text = re.sub(r"; row \d.*", "", text)
     text = re.sub(r"(, line \d+, column \d+)?( at '.*?')?: ", ": ", text, count=1)
     text = text.removeprefix("DuckDB refused the query: ").removeprefix("SQLite refused the query: ")
+    text = re.sub(r"(Cannot mix values of type|must appear in the GROUP BY clause).*", r"\1", text)
     text = re.sub(r"Cannot compare values of type.*", "Cannot compare values of these types", text)
     text = re.sub(r"(Could not convert string).*", r"\1", text).partition(" You ")[0]
     text = re.sub(r"'[^']*'|\"[^\"]*\"|\d+", "…", text)
