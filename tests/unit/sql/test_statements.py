@@ -75,6 +75,10 @@ def test_a_quote_that_is_not_closed_spoils_one_statement() -> None:
     assert [(s.line, s.text) for s in found] == [(1, "SELECT 1"), (2, "SELECT 'oh"), (3, "SELECT 3"), (4, "SELECT 4")]
 
 
+def test_a_quote_that_is_the_last_character() -> None:
+    assert texts("SELECT 1; 'SELECT ';'") == ["SELECT 1", "'SELECT '", "'"]
+
+
 def test_a_statement_longer_than_the_limit_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(statements, "LONGEST", 200)
     long = "SELECT " + ", ".join(["1"] * 300)
