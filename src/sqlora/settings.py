@@ -187,7 +187,7 @@ class PrepareSection(Section):
     schema_tokens: int | None = Field(
         default=None, ge=50, description="most tokens of schema in a prompt: what the question needs; default: all of it"
     )
-    sample_values: int = Field(default=0, ge=0, le=20, description="values of each text column to show in the prompt")
+    sample_values: int = Field(default=0, ge=0, le=20, description="values of each text column in the prompt")
     split: Literal["structure", "database", "time", "given"] = Field(
         default="structure", description="what stays together: a query's structure, a database, the newest; or as given"
     )
