@@ -185,9 +185,9 @@ class PrepareSection(Section):
         default="compact", description="schema in the prompt: one line a table, or full DDL"
     )
     schema_tokens: int | None = Field(
-        default=None, ge=50, description="most tokens of schema in a prompt: what the question needs; default: all of it"
+        default=None, ge=50, description="most tokens of schema in a prompt: what a question needs; default: all of it"
     )
-    sample_values: int = Field(default=0, ge=0, le=20, description="values of each text column in the prompt")
+    sample_values: int = Field(default=0, ge=0, le=20, description="values of each text column to show in the prompt")
     split: Literal["structure", "database", "time", "given"] = Field(
         default="structure", description="what stays together: a query's structure, a database, the newest; or as given"
     )
