@@ -76,3 +76,34 @@ def test_an_example_that_brings_only_a_schema_is_asked_about(dialect: Dialect) -
             assert isinstance(checked, Example) is good
             if isinstance(checked, Rejection):
                 assert checked.reason == "refused"
+
+
+def test_a_query_that_differs_only_in_names_and_values_is_asked_about_once(
+    empty: EmptyTables, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = "SELECT name FROM head WHERE age > 100 AND name = 'x' ORDER BY 1"
+    assert refusal(empty, one) is None
+    connected = empty._connected()
+    monkeypatch.setattr(empty, "_connected", lambda: pytest.fail("asked again"))
+    other = "CREATE TABLE city (mayor VARCHAR, people INTEGER)"
+    assert refusal(empty, "SELECT mayor FROM city WHERE people > 20000 AND mayor = 'it''s' ORDER BY 1", other) is None
+    monkeypatch.setattr(empty, "_connected", lambda: connected)
+
+
+@pytest.mark.parametrize(
+    ("taken", "refused"),
+    [
+        ("SELECT name FROM head GROUP BY name", "SELECT name FROM head GROUP BY age"),
+        ("SELECT SUM(age) FROM head", "SELECT SUM(name) FROM head"),
+        ("SELECT MAX(name) FROM head", "SELECT AVG(name) FROM head"),
+        ("SELECT name FROM head ORDER BY 1", "SELECT name FROM head ORDER BY 2"),
+        (
+            "SELECT age, name FROM head UNION SELECT * FROM (SELECT 1, 'a')",
+            "SELECT age FROM head UNION SELECT * FROM (SELECT 1, 'a')",
+        ),
+    ],
+)
+def test_what_is_refused_is_not_taken_for_what_was_taken(empty: EmptyTables, taken: str, refused: str) -> None:
+    assert refusal(empty, taken) is None
+    assert refusal(empty, refused) is not None
+    assert refusal(empty, taken) is None
