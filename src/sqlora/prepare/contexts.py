@@ -20,7 +20,7 @@ from sqlora.prepare.examples import Candidate
 from sqlora.prompting import SchemaPrompt
 from sqlora.sql.database import Database
 from sqlora.sql.dialect import Dialect, load_dialect
-from sqlora.sql.execute import open_database
+from sqlora.sql.isolated import IsolatedDatabase, IsolatedProcess
 from sqlora.sql.schema import Schema, Style
 from sqlora.sql.schema_text import Quote, quoting
 
@@ -109,7 +109,11 @@ class Contexts:
         default_factory=lambda: Recent(DATABASES, lambda database: database.close()), repr=False
     )
     _dialects: Recent[str, Dialect] = field(default_factory=lambda: Recent(DIALECTS), repr=False)
+    _process: IsolatedProcess = field(init=False, repr=False)  # one for all of them: it takes a second to start
     _project: Context | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        self._process = IsolatedProcess(self.folder)
 
     def of(self, candidate: Candidate) -> Context:
         """The candidate's context. SchemaError or DatabaseError when what it brings can't be read."""
@@ -133,6 +137,7 @@ class Contexts:
         """Close the databases that were opened for examples."""
         self._own.clear()
         self._databases.clear()
+        self._process.close()
 
     def project(self) -> Context | None:
         """The project's own context, where it has a schema."""
@@ -146,7 +151,7 @@ class Contexts:
         return self._project
 
     def _open(self, url: str) -> Database:
-        return self._databases.get(url, lambda: open_database(url, self.folder))
+        return self._databases.get(url, lambda: IsolatedDatabase(url, process=self._process))
 
     def _read(self, candidate: Candidate, database: Database | None) -> Context:
         if candidate.ddl is not None:

@@ -40,7 +40,7 @@ def prepare_dataset(project: Project, progress: ReportProgress | None = None, *,
         return known
     report = progress or (lambda _: None)
     with ExitStack() as stack:
-        database = stack.enter_context(project.open_database()) if project.database.url else None
+        database = stack.enter_context(project.open_database(isolated=True)) if project.database.url else None
         schema = project.read_schema(database) if database else None
         system = _system(project, schema)
         here = stack.enter_context(make_checker(project, database, schema))

@@ -20,6 +20,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -63,7 +64,7 @@ def make_checker(project: Project, database: Database | None, schema: Schema | N
 def open_checker(project: Project) -> Iterator[Checker]:
     """A checker with a database connection of its own."""
     with ExitStack() as stack:
-        database = stack.enter_context(project.open_database()) if project.database.url else None
+        database = stack.enter_context(project.open_database(isolated=True)) if project.database.url else None
         schema = project.read_schema(database) if database else None
         yield stack.enter_context(make_checker(project, database, schema))
 
@@ -264,10 +265,16 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends it to all; the starter ends its workers
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
+    code = 0
     try:
         work(sys.stdin.buffer, answers)
     except BrokenPipeError:
         pass
+    except BaseException:
+        traceback.print_exc()
+        code = 1
+    sys.stderr.flush()
+    os._exit(code)  # what it died of is its last word: libraries complain of what is frozen when they are taken down
 
 
 if __name__ == "__main__":

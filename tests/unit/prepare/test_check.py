@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import sqlite3
+from pathlib import Path
+
 import pytest
 
 from sqlora.prepare.check import Checker
 from sqlora.prepare.examples import Candidate, Example, Rejection
 from sqlora.prepare.reasons import REASONS
 from sqlora.prepare.texts import QUESTION_LIMIT, SQL_LIMIT
+from sqlora.sql import isolated
 from sqlora.sql.database import Database, Limits, ResultSet
-from sqlora.sql.dialect import Dialect
+from sqlora.sql.dialect import Dialect, load_dialect
 from sqlora.sql.schema import Schema
 
 
@@ -78,6 +82,23 @@ def test_a_slow_query_is_refused_for_its_limit(dialect: Dialect, schema: Schema,
     rejected = checker.check(Candidate(Example("q", sql + " AND a.quantity + b.quantity <> c.quantity", "s")))
     assert isinstance(rejected, Rejection)
     assert rejected.reason == "limit"
+
+
+def test_a_query_that_no_engine_would_stop_is_one_rejection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(isolated, "GRACE", 0.5)
+    with sqlite3.connect(tmp_path / "own.sqlite") as connection:
+        connection.execute("CREATE TABLE city (name TEXT)")
+        connection.execute("INSERT INTO city VALUES ('York')")
+    connection.close()
+    endless = """WITH RECURSIVE r(n, s) AS (SELECT 1, 'aaaaaaaaaa' UNION ALL SELECT n + 1, s || s FROM r WHERE n < 19)
+        SELECT SUM(INSTR(s, SUBSTR(s, 1, LENGTH(s) / 2) || 'b')) FROM r"""
+    own = f"sqlite:///{tmp_path}/own.sqlite"
+    with Checker(load_dialect("sqlite"), limits=Limits(seconds=0.3, rows=200)) as checker:
+        found = [
+            checker.check(Candidate(Example("a question", sql, "own"), database=own))
+            for sql in ("SELECT name FROM city", endless, "SELECT COUNT(*) FROM city")
+        ]
+    assert [each.reason if isinstance(each, Rejection) else "" for each in found] == ["", "limit", ""]
 
 
 def test_each_sql_runs_once(dialect: Dialect, schema: Schema, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sqlite3
 import time
@@ -14,7 +15,7 @@ import pytest
 from sqlora.errors import DatabaseError, QueryError, QueryLimitError
 from sqlora.sql import isolated
 from sqlora.sql.execute import Limits, open_database
-from sqlora.sql.isolated import IsolatedDatabase
+from sqlora.sql.isolated import IsolatedDatabase, IsolatedProcess
 
 DATA = "CREATE TABLE city (city_id INTEGER PRIMARY KEY, city_name TEXT); INSERT INTO city VALUES (1, 'York'), (2, 'Leeds');"
 # One call of a function, which compares 5 MB with 10 MB at each place: hours.
@@ -56,21 +57,41 @@ def test_what_the_engine_cant_stop_is_ended_with_its_process(
     database: IsolatedDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(isolated, "GRACE", 0.5)
-    process = database._process
+    before = database.process.pid
     started = time.monotonic()
     with pytest.raises(QueryLimitError, match=r"0\.2 seconds"):
         database.run(ENDLESS, Limits(seconds=0.2))
     assert time.monotonic() - started < 20
-    assert database._process is not process
     assert database.count("city") == 2  # in a new one
+    assert database.process.pid not in (None, before)
 
 
 def test_a_process_that_is_killed_is_an_error_and_the_next_query_gets_a_new_one(database: IsolatedDatabase) -> None:
-    os.kill(database._process.pid, signal.SIGKILL)
-    database._process.join()
+    assert database.process.pid is not None
+    os.kill(database.process.pid, signal.SIGKILL)
     with pytest.raises(DatabaseError, match="has ended"):
         database.run("SELECT 1")
     assert database.run("SELECT 1").rows == [(1,)]
+
+
+def test_many_databases_share_one_process(path: Path) -> None:
+    urls = [f"sqlite:///{number}.sqlite" for number in range(2 * isolated.KEPT)]
+    for number, url in enumerate(urls):
+        file = shutil.copyfile(path, path.parent / url.rpartition("/")[2])
+        with sqlite3.connect(file) as connection:
+            connection.execute("UPDATE city SET city_name = ?", [str(number)])
+        connection.close()
+    process = IsolatedProcess(path.parent)
+    try:
+        opened = [IsolatedDatabase(url, process=process) for url in urls]
+        first = process.pid
+        for number, database in [*enumerate(opened), *enumerate(opened)]:
+            assert database.run("SELECT city_name FROM city").rows[0] == (str(number),)
+            database.close()  # the others go on
+        assert process.pid == first
+    finally:
+        process.close()
+    assert process.pid is None
 
 
 def test_a_database_that_is_not_there(tmp_path: Path) -> None:
