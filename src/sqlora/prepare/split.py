@@ -11,7 +11,8 @@ Four ways to split, by what stays together (``[prepare] split``):
 
 Whole groups are drawn until the shares are met. A source that fixes its split is respected, and fills that split
 alone: a share is drawn only for a split that no source fixes. Whatever the way, a group, a query and nearly a question
-are in one split only: the test keeps them before validation does, and validation before train.
+are in one split only: the test keeps them before validation does, and validation before train. (A validation that a
+source fixes may ask for structures that are taught.)
 """
 
 from __future__ import annotations
@@ -64,7 +65,10 @@ def place(examples: Iterable[Example], section: PrepareSection) -> Placement:
     ConfigError when what the split goes by is not there: no second database, or no time.
     """
     splits = _drawn(examples, section)
-    return _without_leaks(examples, splits, _LEAKS[section.split])
+    test = _LEAKS[section.split]
+    # A validation that somebody chose may well ask for structures that are taught: it watches, it does not judge.
+    validation = _LEAKS["given"] if section.split == "structure" else test
+    return _without_leaks(examples, splits, {"test": test, "validation": validation})
 
 
 def split_examples(
@@ -194,10 +198,10 @@ def _seconds(example: Example) -> float:
 
 
 def _without_leaks(
-    examples: Iterable[Example], splits: list[Split], keys: tuple[tuple[GroupOf, str], ...]
+    examples: Iterable[Example], splits: list[Split], keys: dict[Split, tuple[tuple[GroupOf, str], ...]]
 ) -> Placement:
     """Take out of train and validation what the test has, and out of train what validation has."""
-    guards = {split: _Guard(keys) for split in GUARDED}
+    guards = {split: _Guard(keys[split]) for split in GUARDED}
     for example, split in zip(examples, splits, strict=True):
         if split in guards:
             guards[split].add(example)

@@ -150,7 +150,7 @@ def test_nothing_crosses_the_split(way: Way, given_: list[Example], seed: int, v
     for low, high in (("validation", "test"), ("train", "test"), ("train", "validation")):
         assert not {e.sql for e in members[low]} & {e.sql for e in members[high]}
         assert not {normalize_question(e.question) for e in members[low]} & {normalize_question(e.question) for e in members[high]}
-        if way == "structure":
+        if way == "structure" and high == "test":  # a validation that a source fixes may ask for what is taught
             assert not {e.template for e in members[low]} & {e.template for e in members[high]}
         if way == "database":
             assert not {e.database for e in members[low]} & {e.database for e in members[high]}
