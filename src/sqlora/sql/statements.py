@@ -212,8 +212,8 @@ class _Splitter:
         except TokenError as error:
             found = re.search(r"Missing .+ from \d+:(\d+)", str(error.__cause__ or error))
             broken = min(int(found[1]), len(self.text) - 1) if found else int(error.start or 0)
-            if isinstance(error.__cause__, IndexError):  # a quote that is the last character
-                broken = len(self.text.rstrip()) - 1
+            if isinstance(error.__cause__, IndexError):  # a quote at the end, of one character or, as $$, of two
+                broken = len(self.text.rstrip()) - (2 if self.text.rstrip().endswith("$$") else 1)
             # sqlglot's place may be that of the line's end before the quote.
             broken += len(self.text[broken:]) - len(self.text[broken:].lstrip())
         try:

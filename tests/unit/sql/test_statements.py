@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from sqlora.errors import DatasetError
@@ -103,6 +103,7 @@ pieces = st.lists(
 
 
 @settings(max_examples=100, deadline=None)
+@example(["'", "SELECT ';'", "'", "$$"], 1, "duckdb")
 @given(pieces, st.integers(1, 9), st.sampled_from(["duckdb", "postgres", "tsql", "mysql"]))
 def test_how_text_is_cut_into_pieces_changes_nothing(words: list[str], size: int, name: str) -> None:
     text = "".join(words)
