@@ -12,7 +12,7 @@ demo: $(VENV)/.installed
 	$(BIN)/python examples/retail/demo.py --folder $(DEMO) --install-seconds $(VENV)/.installed
 
 test: $(VENV)/.installed-test check
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --cov --cov-report=term:skip-covered
+	$(BIN)/python -m pytest -n 2 --no-loadscope-reorder
 
 check: $(VENV)/.installed-test
 	$(BIN)/ruff check src tests examples benchmarks
