@@ -11,8 +11,8 @@ Four ways to split, by what stays together (``[prepare] split``):
 
 Whole groups are drawn until the shares are met. A source that fixes its split is respected, and fills that split
 alone: a share is drawn only for a split that no source fixes. Whatever the way, a group, a query and nearly a question
-are in one split only: the test keeps them before validation does, and validation before train. (A validation that a
-source fixes may ask for structures that are taught.)
+are in one split only: the test keeps them before validation does, and validation before train. (By
+structure, a validation that a source fixes may ask for taught queries in other words.)
 """
 
 from __future__ import annotations
@@ -66,8 +66,9 @@ def place(examples: Iterable[Example], section: PrepareSection) -> Placement:
     """
     splits = _drawn(examples, section)
     test = _LEAKS[section.split]
-    # A validation that somebody chose may well ask for structures that are taught: it watches, it does not judge.
-    validation = _LEAKS["given"] if section.split == "structure" else test
+    # A validation that is drawn shares no structure with train anyhow. One that somebody chose may well ask for taught
+    # queries in other words: it watches, it does not judge.
+    validation = () if section.split == "structure" else test
     return _without_leaks(examples, splits, {"test": test, "validation": validation})
 
 
