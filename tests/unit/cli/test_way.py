@@ -85,8 +85,9 @@ def test_ctrl_c_keeps_a_checkpoint_and_the_same_command_goes_on(run: Run, projec
 
     def interrupt_after_a_step() -> tuple[int, str]:
         started = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, start_new_session=True
-        )
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, start_new_session=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it
+        )  # fmt: skip
         before = steps()
         deadline = time.monotonic() + 120
         while steps() <= before and started.poll() is None and time.monotonic() < deadline:
