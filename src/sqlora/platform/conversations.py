@@ -26,12 +26,13 @@ def read_conversation(line: bytes, where: str) -> dict[str, Any]:
     DatasetError names ``where`` ("s3://bucket/train.jsonl line 3") and what is wrong there.
     """
     try:
-        return _conversation(_object(line))
+        return _conversation(read_object(line))
     except ValueError as error:
         raise DatasetError(f"{where}: {error}") from None
 
 
-def _object(line: bytes) -> dict[str, Any]:
+def read_object(line: bytes) -> dict[str, Any]:
+    """The JSON object on a line; ValueError says what is wrong with it."""
     try:
         found = json.loads(line.decode("utf-8"))
     except UnicodeDecodeError as error:

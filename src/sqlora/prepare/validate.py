@@ -9,7 +9,6 @@ The file is read line by line, so that its size does not matter.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from typing import Any, Literal
 
 from sqlora.cost.training import count_tokens_estimate
 from sqlora.errors import DatasetError
-from sqlora.platform.conversations import FEWEST, MOST, read_conversation
+from sqlora.platform.conversations import FEWEST, MOST, read_conversation, read_object
 from sqlora.prepare.limits import BEDROCK_TOKENS, LOCAL_TOKENS, NOVA_RECIPE_TOKENS
 from sqlora.prepare.texts import unwritable_in
 from sqlora.prompting import read_turns
@@ -119,15 +118,9 @@ def _lines(file: Path) -> Iterator[tuple[int, bytes | None]]:
 def _local(line: bytes) -> dict[str, Any]:
     """The record, if sqlora's own trainer can learn from it."""
     try:
-        record = json.loads(line.decode("utf-8"))
-    except UnicodeDecodeError as error:
-        raise DatasetError(f"the record is not UTF-8 text (byte {error.start + 1})") from None
-    except json.JSONDecodeError as error:
-        raise DatasetError(f"the record is not JSON: {error.msg} (column {error.colno})") from None
-    except (RecursionError, ValueError):
-        raise DatasetError("the record is not JSON that can be read") from None
-    if not isinstance(record, dict):
-        raise DatasetError("the record is not a JSON object")
+        record = read_object(line)
+    except ValueError as error:
+        raise DatasetError(str(error)) from None
     system, turns = read_turns(record)
     if turns[-1].role != "assistant":
         raise DatasetError("the last turn is not the assistant's")
