@@ -4,7 +4,6 @@ import base64
 import hashlib
 import html
 import re
-from html.parser import HTMLParser
 
 import duckdb
 import pytest
@@ -16,33 +15,10 @@ from sqlora.evaluate.run import evaluate
 from sqlora.pages.element import Html, element, escape, join, sql
 from sqlora.prepare.dataset import Dataset
 from sqlora.project import Project
+from tests.page import Page
 from tests.unit.evaluate.fake import MUTATED, QUESTIONS, ColdBackend, FakeBackend, make_dataset
 
 EVIL = "<script>alert('x')</script><img src=x onerror=\"alert(1)\">"
-
-
-class Page(HTMLParser):
-    """Tags and attributes of a page, its text, and whether everything closes."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: list[str] = []
-        self.attributes: list[tuple[str, str | None]] = []
-        self.open: list[str] = []
-        self.text = ""
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        self.attributes += attrs
-        if tag not in ("meta", "input", "br", "col"):
-            self.open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        self.text += data
 
 
 def page_of(project: Project, dataset: Dataset, **answers: dict[str, str]) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import replace
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from sqlora.sql.dialect import Dialect
 from sqlora.sql.dialect.spec import DialectSpec
 from sqlora.sql.schema import Schema
 from sqlora.sql.structure import structure
+from tests.page import Page
 
 from .conftest import MakeProject
 
@@ -138,31 +138,6 @@ def test_a_histogram_has_few_bars_and_all_that_was_counted(lengths: Any, median:
     assert found["start"] + width * len(found["bars"]) > max(lengths)
 
 
-class _Page(HTMLParser):
-    """Tags, attributes and text of a page; fails on tags that don't close in order."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: list[str] = []
-        self.attributes: list[tuple[str, str | None]] = []
-        self.open: list[str] = []
-        self.text = ""
-        self.feed(text)
-        assert self.open == []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        self.attributes += attrs
-        if tag not in ("meta", "br"):
-            self.open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        self.text += data
-
-
 def test_the_page_of_a_prepared_dataset(make_project: MakeProject, pairs: list[Any]) -> None:
     bad = [
         {"question": HOSTILE, "sql": "SELECT colour FROM product"},
@@ -172,7 +147,7 @@ def test_the_page_of_a_prepared_dataset(make_project: MakeProject, pairs: list[A
     dataset = prepare(make_project(PAIRS, SHARES, a=pairs + bad))
     assert dataset.page is not None
     text = dataset.page.read_text()
-    page = _Page(text)
+    page = Page(text)
     assert "script" not in page.tags
     assert "img" not in page.tags
     assert not [name for name, _ in page.attributes if name.startswith("on")]
@@ -186,12 +161,12 @@ def test_the_page_of_a_prepared_dataset(make_project: MakeProject, pairs: list[A
 
 
 def test_the_page_of_the_barest_card() -> None:
-    page = _Page(render({}, {}))
+    page = Page(render({}, {}))
     assert "what the model is taught" in page.text
     other = {"id": "x", "dialect": None, "splits": {"train": 9, "validation": 0, "test": 0}, "sources": {"s3://b/k": {"seen": 9, "kept": 9}},
              "rejected": {"syntax": 1}, "rejected_examples": {"syntax": ["as older cards have them"]},
              "bedrock": {"records": 3, "fewest": 8, "most": 20_000, "fits": False}}  # fmt: skip
-    page = _Page(render(other, {"train": [], "validation": [], "test": []}))
+    page = Page(render(other, {"train": [], "validation": [], "test": []}))
     assert "as older cards have them" in page.text
     assert "Bedrock takes 8 to 20,000" in page.text
 
