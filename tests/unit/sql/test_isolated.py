@@ -6,7 +6,6 @@ import os
 import shutil
 import signal
 import sqlite3
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -58,10 +57,8 @@ def test_what_the_engine_cant_stop_is_ended_with_its_process(
 ) -> None:
     monkeypatch.setattr(isolated, "GRACE", 0.5)
     before = database.process.pid
-    started = time.monotonic()
     with pytest.raises(QueryLimitError, match=r"0\.2 seconds"):
         database.run(ENDLESS, Limits(seconds=0.2))
-    assert time.monotonic() - started < 20
     assert database.count("city") == 2  # in a new one
     assert database.process.pid not in (None, before)
 
