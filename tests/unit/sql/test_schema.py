@@ -307,4 +307,5 @@ def test_duckdb_takes_the_ddl(schema: Schema) -> None:
         connection.execute(Schema(tables).to_ddl())
         for table in tables:
             quoted = Schema((table,)).to_prompt()
-            connection.execute(f"SELECT {quoted[quoted.index('(') + 1 : -1]} FROM {quoted[: quoted.index('(')]}")
+            found = connection.execute(f"SELECT {quoted[quoted.index('(') + 1 : -1]} FROM {quoted[: quoted.index('(')]}")
+            assert [column[0] for column in found.description] == [column.name for column in table.columns]
