@@ -21,7 +21,8 @@ The tree, between what the house wrote and what the base means:
 
     forms.py           the steps, in order, and the same ones backwards
     template.py        functions and macros as templates · calls.py: expanded and folded · unify.py, parens.py
-    conditions.py      booleans · ordering.py: NULLs · forbidden.py · name_case.py · aggregation.py · node_error.py
+    conditions.py      booleans · ordering.py: NULLs · within_group.py: an aggregate's rows
+    forbidden.py · name_case.py · aggregation.py · node_error.py
 """
 
 from sqlora.sql.dialect.dialect import Dialect, load_dialect

@@ -15,6 +15,7 @@ from sqlora.sql.dialect.ordering import Ordering
 from sqlora.sql.dialect.pagination import read_rownum, write_rownum, write_top
 from sqlora.sql.dialect.spec import DialectSpec
 from sqlora.sql.dialect.template import macro, template
+from sqlora.sql.dialect.within_group import read_within_group, refuse_inside, write_within_group
 
 
 class Forms:
@@ -29,6 +30,7 @@ class Forms:
         self._forbidden = Forbidden(spec.forbidden, base)
         nulls = {"nulls_are_small": "low", "nulls_are_large": "high"}.get(base.NULL_ORDERING, "last")
         self._ordering = None if spec.ordering.explicit else Ordering(spec.ordering.nulls or nulls)
+        self._within_group = spec.ordering.aggregates == "within_group"
         self._page = spec.pagination.style
 
     @property
@@ -48,9 +50,13 @@ class Forms:
         """The tree of house text (changed in place) → the base's; NodeError for what the house does not have."""
         if self._forbidden:
             self._forbidden.check(tree)
+        if self._within_group:
+            refuse_inside(tree)
         if self._literals:
             tree = self._literals.expand(tree)
         tree = self._templates.expand(tree)
+        if self._within_group:
+            tree = read_within_group(tree)
         if self._page == "rownum":
             tree = read_rownum(tree)
         if self._conditions:
@@ -67,6 +73,8 @@ class Forms:
             tree = write_rownum(tree)
         elif self._page in ("top", "top-fetch"):
             tree = write_top(tree, fetch=self._page == "top-fetch")
+        if self._within_group:
+            tree = write_within_group(tree)
         tree = self._templates.fold(tree)
         if self._literals:
             tree = self._literals.fold(tree)

@@ -19,6 +19,7 @@ from sqlora.sql.dialect.pipe_writer import pipe_members
 from sqlora.sql.dialect.spec import DialectSpec
 from sqlora.sql.dialect.template import MARK
 from sqlora.sql.dialect.types import TypeParser, Types
+from sqlora.sql.dialect.within_group import within_group_members
 
 _NULLS = {"low": "nulls_are_small", "high": "nulls_are_large", "last": "nulls_are_last"}
 
@@ -71,6 +72,8 @@ def house_generator(base: sqlglot.Dialect, types: Types, spec: DialectSpec | Non
                 transforms[kind] = cast_writer(spec.casts.style, own)
         if spec.syntax == "pipe":
             members |= pipe_members(parent, upper=spec.name_case == "upper")
+        if spec.ordering.aggregates:
+            members |= within_group_members()
     if transforms:
         members["TRANSFORMS"] = {**parent.TRANSFORMS, **transforms}
     return type("HouseGenerator", (parent,), members)

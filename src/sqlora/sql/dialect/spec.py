@@ -63,13 +63,16 @@ class Literals(Section):
 
 
 class Ordering(Section):
-    """Where NULLs are sorted when nothing is said, and whether NULLS FIRST and NULLS LAST may be said at all.
+    """Where NULLs are sorted when nothing is said, whether NULLS FIRST and NULLS LAST may be said at all, and where an
+    aggregate's own ORDER BY stands.
 
     nulls: ``low`` first when ascending · ``high`` first when descending · ``last`` always · ``None`` as in the base.
+    aggregates: ``within_group`` LISTAGG(x, ', ') WITHIN GROUP (ORDER BY y) · ``None`` as in the base.
     """
 
     nulls: Literal["low", "high", "last"] | None = None
     explicit: bool = True
+    aggregates: Literal["within_group"] | None = None
 
 
 class Casts(Section):

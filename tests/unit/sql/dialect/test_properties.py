@@ -140,6 +140,8 @@ scalars = st.one_of(
 queries = st.one_of(
     st.builds("SELECT {}, {} FROM t WHERE {}".format, scalars, scalars, boolean),
     st.builds("SELECT m, {} FROM t GROUP BY m HAVING {} > 0".format, aggregates, aggregates),
+    st.builds("SELECT m, STRING_AGG({}, '+' ORDER BY {}) FROM t GROUP BY m".format, st.sampled_from(["s", "DISTINCT s"]),
+              st.sampled_from(["s", "s DESC", "s NULLS FIRST"])),
     st.builds("SELECT {} FROM t JOIN t AS u USING (m) WHERE t.n <> 9".format, st.sampled_from(["t.s", "m", 'u."via"'])),
     st.builds("SELECT {} AS \"take\" FROM t ORDER BY n LIMIT 3".format, scalars),
     st.builds("SELECT n FROM t ORDER BY n DESC, m LIMIT 2 OFFSET 1".format),

@@ -43,7 +43,7 @@ specs = st.builds(
         timestamp=st.sampled_from([None, "#%Y-%m-%d %H:%M:%S#"]),
         interval=st.sampled_from([None, "quoted", "string", "number", "labelled"]),
     ),
-    ordering=st.builds(Ordering, nulls=st.sampled_from([None, "low", "high", "last"]), explicit=st.booleans()),
+    ordering=st.builds(Ordering, nulls=st.sampled_from([None, "low", "high", "last"]), explicit=st.booleans(), aggregates=st.sampled_from([None, "within_group"])),
     casts=st.builds(Casts, style=st.sampled_from([None, "call", "colons", "convert"])),
     set_operators=st.builds(
         SetOperators, union=st.one_of(st.none(), words), union_all=st.one_of(st.none(), words), except_=st.one_of(st.none(), words)
