@@ -56,6 +56,7 @@ def test_what_survives(dialect: str, sql: str, outcome: str, there: str) -> None
 LOSSES = [
     ("duckdb", "SELECT a,\n  b FROM t GROUP", ("syntax", "syntax", 2, 12, "GROUP"), "GROUP is a reserved word"),
     ("duckdb", "SELECT 'abc", ("syntax", "syntax", 1, 8, "'"), "the closing ' is missing"),
+    ("duckdb", "SELECT '", ("syntax", "syntax", 1, 8, "'"), "never closed"),
     ("duckdb", "SELEC a", ("statement", "the statement", 1, 1, "SELEC a"), "this is no statement"),
     ("larkql", "SELECT SUM(x) FROM t", ("syntax", "syntax", 1, 8, "SUM"), "SUM is written TOTAL(x)"),
     ("larkql", "SELECT a,\n NOSUCH(TOTAL(b)) FROM t", ("function", "NOSUCH()", 2, 2, "NOSUCH"), "no function NOSUCH"),

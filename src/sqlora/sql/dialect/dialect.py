@@ -232,6 +232,8 @@ class Dialect:
         return self._error(sql, reason, max(offset, 0), len(token))
 
     def _unreadable(self, sql: str, error: TokenError) -> DialectError:
+        if isinstance(error.__cause__, IndexError):  # the tokenizer looked for more
+            return self._error(sql, "what opens at the end of the text is never closed", len(sql.rstrip()) - 1, 1)
         cause = str(error.__cause__ or error)
         if found := re.match(r"Missing (.+) from \d+:(\d+)", cause):  # line : offset in the whole text
             offset = min(int(found[2]), len(sql) - 1)
