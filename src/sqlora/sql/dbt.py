@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -19,9 +19,11 @@ from sqlglot.dialects.dialect import Dialects
 
 from sqlora.errors import SchemaError
 from sqlora.sql.ddl import canonical_type
+from sqlora.sql.folding import folded
 from sqlora.sql.schema import DEFAULT_NAMESPACES, Column, ForeignKey, Schema, Table
 
 KINDS = ("model", "seed", "snapshot", "source")
+QUOTES = ('"', "`", "]")
 # dbt adapters that are not called like sqlglot's dialect.
 ADAPTERS = {
     "sqlserver": "tsql",
@@ -108,15 +110,16 @@ def _nodes(manifest: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def _relation(node: dict[str, Any], known: Any, dialect: str) -> _Relation:
     columns: dict[str, Column] = {}
+    quoted = _text(node, "relation_name")[-1:] in QUOTES
     relation = _Relation(
-        _text(node, "identifier") or _text(node, "alias") or _text(node, "name"),
-        _text(node, "schema"),
+        _stored(_text(node, "identifier") or _text(node, "alias") or _text(node, "name"), quoted, dialect),
+        _stored(_text(node, "schema"), quoted, dialect),
         _text(node, "description"),
         columns,
     )
     for written, column in _mapping(node, "columns").items():
         if isinstance(column, dict):
-            name = _text(column, "name") or written
+            name = _stored(_text(column, "name") or written, column.get("quote") is True, dialect)
             columns[name.lower()] = Column(
                 name, canonical_type(_text(column, "data_type"), dialect), _text(column, "description")
             )
@@ -129,6 +132,11 @@ def _relation(node: dict[str, Any], known: Any, dialect: str) -> _Relation:
     for constraint in _list(node, "constraints"):
         _constrain(relation, constraint, tuple(str(name) for name in constraint.get("columns") or ()))
     return relation
+
+
+def _stored(name: str, quoted: bool, dialect: str) -> str:
+    """The name as the warehouse has it, in whose SQL dbt writes it."""
+    return name if quoted else folded(name, dialect)
 
 
 def _catalogued(known: Any) -> list[dict[str, Any]]:
@@ -196,9 +204,16 @@ def _table(relation: _Relation, by_name: Mapping[str, _Relation], hidden: set[st
         other = by_name.get(target) or by_name.get(_bare(target))
         if other is not None and all(name.lower() in relation.columns for name in names):
             space = "" if other.namespace in hidden else other.namespace
-            foreign.append(ForeignKey(names, other.name, target_names, space))
+            foreign.append(ForeignKey(_spelled(names, relation), other.name, _spelled(target_names, other), space))
     space = "" if relation.namespace in hidden else relation.namespace
-    return Table(relation.name, columns, primary, tuple(dict.fromkeys(foreign)), relation.comment, space)
+    keys = _spelled(primary, relation), tuple(dict.fromkeys(foreign))
+    return Table(relation.name, columns, *keys, relation.comment, space)
+
+
+def _spelled(names: Sequence[str], relation: _Relation) -> tuple[str, ...]:
+    """The columns' names as the relation has them."""
+    found = [(name, relation.columns.get(name.lower())) for name in names]
+    return tuple(column.name if column else name for name, column in found)
 
 
 def _only_key(relation: _Relation) -> tuple[str, ...]:

@@ -22,6 +22,7 @@ from sqlglot.tokenizer_core import Token, TokenType
 
 from sqlora.errors import SchemaError
 from sqlora.sql.ddl_reduced import reduced
+from sqlora.sql.folding import folded
 from sqlora.sql.schema import DEFAULT_NAMESPACES, Column, ForeignKey, Schema, Table
 
 # What programs write that make dumps, and what is no SQL. Replaced by as many lines, so that places stay.
@@ -38,6 +39,8 @@ NOISE = re.compile(
     re.MULTILINE | re.DOTALL | re.VERBOSE | re.IGNORECASE,
 )
 BATCH = re.compile(r"^[ \t]*GO[ \t]*$", re.MULTILINE | re.IGNORECASE)  # SQL Server: the end of a statement
+RULE = "-=*#_~/ \t\r\n"  # what a line across the page is drawn with
+BANNER = re.compile(r"[-=*#_~]{4}")
 KEYS = (TokenType.PRIMARY_KEY, TokenType.FOREIGN_KEY)
 # What may stand between CREATE and TABLE or VIEW.
 MODIFIERS = frozenset(
@@ -52,8 +55,12 @@ def read_ddl(text: str, dialect: str) -> Schema:
     """See `Schema.from_ddl`."""
     tables: dict[str, Table] = {}
     parts: set[str] = set()
+    folds = folded("aA", dialect) != "aA"
     commented = any(sign in text for sign in ("--", "/*", "#", "//"))  # else no tree need be searched for comments
     for statement in _parse(text, dialect, parts):
+        for name in statement.find_all(exp.Identifier) if folds else ():
+            if not name.args.get("quoted"):
+                name.set("this", folded(name.name, dialect))
         if isinstance(statement, exp.Create):
             table = _table(statement, dialect, commented) or _view(statement, tables, dialect)
             if table is not None:
@@ -215,7 +222,7 @@ def _table(create: exp.Create, dialect: str, commented: bool) -> Table | None:
         foreign += [_foreign(key) for key in part.find_all(exp.ForeignKey)]
     if not columns:
         return None
-    comment = _text(create.comments)
+    comment = _remark(create.comments)
     for option in create.find_all(exp.SchemaCommentProperty):
         comment = option.this.name or comment
     return Table(body.this.name, tuple(columns), primary, tuple(foreign), comment, _namespace(body.this))
@@ -236,7 +243,7 @@ def _view(create: exp.Create, tables: dict[str, Table], dialect: str) -> Table |
         columns = [Column(name, type_) for name, type_ in zip(given, types, strict=False)]
     if not columns:
         return None
-    return Table(target.name, tuple(columns), (), (), _text(create.comments), _namespace(target))
+    return Table(target.name, tuple(columns), (), (), _remark(create.comments), _namespace(target))
 
 
 def _selected(query: exp.Query, tables: dict[str, Table], dialect: str) -> list[Column] | None:
@@ -345,6 +352,15 @@ def _namespace(table: exp.Table) -> str:
 
 def _text(comments: list[str] | None) -> str:
     return " ".join(" ".join(comments or ()).split())
+
+
+def _remark(comments: list[str] | None) -> str:
+    """What stands before a table, without banners: they head a part of the file, and say nothing of a table."""
+    found = list(comments or ())
+    rules = [place for place, text in enumerate(found) if text.strip() and not text.strip(RULE)]
+    if rules:
+        found = found[: rules[0]] + found[rules[-1] + 1 :]
+    return _text([text for text in found if not BANNER.search(text)])
 
 
 def _comment(statement: exp.Comment, tables: dict[str, Table]) -> None:

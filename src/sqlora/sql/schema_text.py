@@ -13,15 +13,13 @@ from sqlglot.dialects.dialect import Dialect as SqlglotDialect
 from sqlglot.errors import SqlglotError
 
 from sqlora.errors import DialectError, SchemaError
+from sqlora.sql.folding import folded
 from sqlora.sql.schema import Column, ForeignKey, Schema, Style, Table
 
 if TYPE_CHECKING:
     from sqlora.sql.dialect import Dialect
 
 PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-# Dialects that fold names to lower (or upper) case: a name in the other case must be quoted to be found.
-FOLD_LOWER = {"postgres", "redshift", "materialize", "risingwave"}
-FOLD_UPPER = {"oracle", "snowflake", "exasol"}
 
 # Reserved in SQL:2016 and in at least one of DuckDB, PostgreSQL, SQLite, MySQL.
 RESERVED = frozenset(
@@ -138,9 +136,7 @@ def _reserved(base: str) -> frozenset[str]:
 def _is_plain(name: str, base: str, reserved: frozenset[str]) -> bool:
     if not PLAIN.fullmatch(name) or name.lower() in reserved:
         return False
-    if base in FOLD_LOWER:
-        return name == name.lower()
-    return name == name.upper() if base in FOLD_UPPER else True
+    return name == folded(name, base)  # in the other case it must be quoted to be found
 
 
 class _Words:

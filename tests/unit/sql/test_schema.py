@@ -104,6 +104,30 @@ def test_sqlite_columns_may_have_no_type() -> None:
 
 
 @pytest.mark.parametrize(
+    ("dialect", "expected"),
+    [
+        ("postgres", ("shop.customer", "customerid", "First Name", "region")),
+        ("snowflake", ("SHOP.CUSTOMER", "CUSTOMERID", "First Name", "REGION")),
+        ("oracle", ("SHOP.CUSTOMER", "CUSTOMERID", "First Name", "REGION")),
+        ("duckdb", ("Shop.Customer", "CustomerId", "First Name", "Region")),
+    ],
+)
+def test_names_without_quotes_are_what_the_engine_makes_of_them(dialect: str, expected: tuple[str, ...]) -> None:
+    schema = Schema.from_ddl(
+        'CREATE TABLE Region (Id INT PRIMARY KEY); CREATE TABLE Shop.Customer (CustomerId INT PRIMARY KEY, '
+        '"First Name" VARCHAR(9), Region INT REFERENCES Region (Id)); COMMENT ON COLUMN SHOP.customer.CUSTOMERID IS \'key\'',
+        dialect,
+    )
+    customer = schema.tables[1]
+    assert (customer.qualified_name, *(column.name for column in customer.columns)) == expected
+    assert customer.columns[0].comment == "key"
+    assert customer.primary_key == (expected[1],)
+    assert customer.foreign_keys[0].referenced_columns == schema.tables[0].primary_key
+    assert '"' not in schema.to_prompt().replace('"First Name"', "")
+    assert Schema.from_ddl(schema.to_ddl(), dialect) == schema
+
+
+@pytest.mark.parametrize(
     ("ddl", "message"),
     [
         ("SELECT 1;\nCREATE TABLE t (a INT REFERENCES (b)", "line 2, column"),

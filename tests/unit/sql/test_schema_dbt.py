@@ -40,7 +40,7 @@ def check(
     }  # fmt: skip
 
 
-def manifest(*nodes: tuple[str, dict[str, Any]], adapter: str = "snowflake") -> dict[str, Any]:
+def manifest(*nodes: tuple[str, dict[str, Any]], adapter: str = "duckdb") -> dict[str, Any]:
     return {
         "metadata": {"dbt_schema_version": "https://schemas.getdbt.com/dbt/manifest/v12.json", "adapter_type": adapter},
         "nodes": {id: found for id, found in nodes if found["resource_type"] != "source"},
@@ -79,12 +79,12 @@ def test_models_with_descriptions_types_and_keys_from_tests(tmp_path: Path) -> N
             check("relationships", orders, "parent_id", to="ref('orders')", field="order_id"),
         ),
     )
-    assert schema.dialect == "snowflake"
+    assert schema.dialect == "duckdb"
     assert schema.names == ("stores", "orders")
     assert schema.table("stores").comment == "where we sell"
     assert schema.table("stores").columns == (
         Column("store_id", "INT", "key", nullable=False),
-        Column("city", "VARCHAR(20)", nullable=False),
+        Column("city", "TEXT", nullable=False),
     )
     assert schema.table("stores").primary_key == ("store_id",)
     assert schema.table("orders").primary_key == ()  # it may be NULL, as far as anybody tests
@@ -92,7 +92,7 @@ def test_models_with_descriptions_types_and_keys_from_tests(tmp_path: Path) -> N
         ForeignKey(("store_id",), "stores", ("store_id",)),
         ForeignKey(("parent_id",), "orders", ("order_id",)),
     )
-    assert Schema.from_ddl(schema.to_ddl(), "snowflake") == schema
+    assert Schema.from_ddl(schema.to_ddl(), "duckdb") == schema
 
 
 def test_keys_from_constraints(tmp_path: Path) -> None:
@@ -131,11 +131,30 @@ def test_the_catalog_beside_it_knows_the_types_and_columns_that_nobody_described
     catalog = {"metadata": {}, "nodes": {"model.shop.stores": {"columns": {
         "CITY": {"name": "CITY", "type": "TEXT", "index": 2, "comment": "town"}, "STORE_ID": {"name": "STORE_ID", "type": "NUMBER", "index": 1},
     }}}}  # fmt: skip
-    schema = read(tmp_path, manifest(node("model", "stores", column("store_id", None, "key"))), catalog)
-    assert schema.table("stores").columns == (
+    stores = node("model", "stores", column("store_id", None, "key"))
+    schema = read(tmp_path, manifest(stores, adapter="snowflake"), catalog)
+    assert schema.table("STORES").columns == (
         Column("STORE_ID", "DECIMAL(38, 0)", "key"),
         Column("CITY", "VARCHAR", "town"),
     )
+
+
+def test_names_are_as_the_warehouse_has_them(tmp_path: Path) -> None:
+    """dbt writes them without quotes for Snowflake, unless told otherwise, and folds none in the manifest."""
+    key = {"type": "foreign_key", "columns": ["store_id"], "to": "db.analytics.stores", "to_columns": ["store_id"]}
+    columns = column("store_id", "int", constraints=[{"type": "primary_key"}]) | column("Floor", quote=True)
+    schema = read(
+        tmp_path,
+        manifest(
+            node("model", "stores", columns, relation_name="db.analytics.stores"),
+            node("model", "Visits", column("store_id"), relation_name='"db"."analytics"."Visits"', constraints=[key]),
+            adapter="snowflake",
+        ),
+    )
+    assert schema.names == ("ANALYTICS.STORES", "analytics.Visits")
+    assert [found.name for found in schema.tables[0].columns] == ["STORE_ID", "Floor"]
+    assert schema.tables[0].primary_key == ("STORE_ID",)
+    assert schema.tables[1].foreign_keys == (ForeignKey(("STORE_ID",), "STORES", ("STORE_ID",), "ANALYTICS"),)
 
 
 @pytest.mark.parametrize(

@@ -259,6 +259,20 @@ def test_a_view_is_read_where_its_query_tells_its_columns(query: str, columns: l
     assert (found and [f"{column.name}:{column.type}" for column in found.columns]) == columns
 
 
+@pytest.mark.parametrize(
+    ("before", "comment"),
+    [
+        ("/*******************\n   Create Tables\n *******************/\n", ""),
+        ("-- -------------\n-- Table `shop`.`store`\n-- -------------\n", ""),
+        ("-- ===== Sales =====\n-- one row a store\n", "one row a store"),
+        ("-- ----------------\n-- one row a store\n", "one row a store"),
+        ("/* one row a store -- not a kiosk */", "one row a store -- not a kiosk"),
+    ],
+)
+def test_banners_are_no_comments_on_a_table(before: str, comment: str) -> None:
+    assert Schema.from_ddl(f"{before}CREATE TABLE store (id INT)").table("store").comment == comment
+
+
 def test_what_a_tool_adds_is_no_warning(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
         Schema.from_ddl(PG_DUMP, "postgres")
