@@ -35,11 +35,11 @@ from sqlglot.errors import SqlglotError
 
 from sqlora.errors import DialectError, SqloraError
 from sqlora.sql.compare import compare, is_ordered
-from sqlora.sql.database import Database
 from sqlora.sql.dialect import Dialect, load_dialect
 from sqlora.sql.dialect.shipped import shipped_dialects
 from sqlora.sql.double_quotes import double_quoted_texts
 from sqlora.sql.execute import Limits, ResultSet, open_database
+from sqlora.sql.execute.database import Database
 from sqlora.sql.roundtrip import RoundTrip, Trip
 from sqlora.sql.translate import only, translate, write
 

@@ -21,9 +21,9 @@ from typing import Any
 import sqlglot
 from sqlglot.errors import SqlglotError
 
-from sqlora.sql.needed import Needed, Recall, needed_by, recall
-from sqlora.sql.prune import Pruner
 from sqlora.sql.schema import Column, ForeignKey, Schema, Table
+from sqlora.sql.schema.needed import Needed, Recall, needed_by, recall
+from sqlora.sql.schema.prune import Pruner
 
 BUDGETS = (250, 500, 1000, 2000, 4000)
 

@@ -193,7 +193,7 @@ class Project:
     def open_database(self, *, isolated: bool = False) -> Database:
         """The project's database, opened to read only; DatabaseError when it isn't there.
 
-        With ``isolated`` in a process of its own, for SQL of whatever origin (`sqlora.sql.isolated`).
+        With ``isolated`` in a process of its own, for SQL of whatever origin (`sqlora.sql.execute.isolated`).
         """
         if self.database.url is None:
             raise ConfigError(
@@ -201,7 +201,7 @@ class Project:
                 'add [database] with url = "duckdb:///warehouse.duckdb" to the file',
             )
         if isolated:
-            from sqlora.sql.isolated import IsolatedDatabase
+            from sqlora.sql.execute.isolated import IsolatedDatabase
 
             return IsolatedDatabase(self.database.url, self.folder)
         from sqlora.sql.execute import open_database
@@ -215,7 +215,7 @@ class Project:
 
     def read_schema(self, database: Database) -> Schema:
         """The database's schema, with sample values where ``[prepare] sample_values`` asks for them."""
-        from sqlora.sql.samples import with_samples
+        from sqlora.sql.schema.samples import with_samples
 
         schema, most = database.schema(), self.prepare.sample_values
         return with_samples(schema, database, most) if most else schema

@@ -19,9 +19,9 @@ from sqlora.errors import DatasetError
 
 if TYPE_CHECKING:
     from sqlora.sql.dialect import Dialect
-    from sqlora.sql.needed import Needed
-    from sqlora.sql.prune import Pruner
     from sqlora.sql.schema import Schema, Style
+    from sqlora.sql.schema.needed import Needed
+    from sqlora.sql.schema.prune import Pruner
 
 SCHEMA_VERSION = "bedrock-conversation-2024"
 
@@ -53,7 +53,7 @@ class SchemaPrompt:
         """What of the schema the question's text shows; what ``keep`` names is always in it."""
         if self._pruner is None:
             return self.schema
-        from sqlora.sql.needed import NOTHING
+        from sqlora.sql.schema.needed import NOTHING
 
         return self._pruner.prune(question, keep or NOTHING)
 
@@ -69,7 +69,7 @@ class SchemaPrompt:
     def _pruner(self) -> Pruner | None:
         if self.tokens is None:
             return None
-        from sqlora.sql.prune import Pruner
+        from sqlora.sql.schema.prune import Pruner
 
         return Pruner(self.schema, self.tokens, self.style, self.dialect)
 

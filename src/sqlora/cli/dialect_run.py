@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from sqlglot import exp
 
     from sqlora.project import Project
-    from sqlora.sql.database import Database, Limits
     from sqlora.sql.dialect import Dialect
+    from sqlora.sql.execute import Database, Limits
     from sqlora.sql.finding import Finding
     from sqlora.sql.schema import Schema
 

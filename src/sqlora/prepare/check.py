@@ -33,8 +33,8 @@ from sqlora.sql.compare import compare, is_ordered
 from sqlora.sql.constructs import constructs, uses
 from sqlora.sql.dialect import Dialect
 from sqlora.sql.execute import Database, Limits, ResultSet
-from sqlora.sql.needed import NOTHING, Needed, needed_by, recall
 from sqlora.sql.schema import Schema, Style
+from sqlora.sql.schema.needed import NOTHING, Needed, needed_by, recall
 from sqlora.sql.structure import structure
 
 # Enough rows to see whether there are any: fetching 10,000 of each breakdown takes longer than finding them.

@@ -18,11 +18,11 @@ from sqlglot import exp
 from sqlora.errors import SchemaError
 from sqlora.prepare.examples import Candidate
 from sqlora.prompting import SchemaPrompt
-from sqlora.sql.database import Database
 from sqlora.sql.dialect import Dialect, load_dialect
-from sqlora.sql.isolated import IsolatedDatabase, IsolatedProcess
+from sqlora.sql.execute import Database
+from sqlora.sql.execute.isolated import IsolatedDatabase, IsolatedProcess
 from sqlora.sql.schema import Schema, Style
-from sqlora.sql.schema_text import Quote, quoting
+from sqlora.sql.schema.text import Quote, quoting
 
 SCHEMAS, DATABASES, DIALECTS = 256, 4, 16  # kept at a time
 DDL_LIMIT = 2_000_000  # characters: some 4,000 tables

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
-from sqlora.sql.duckdb_database import LOCKED
+from sqlora.sql.execute.duckdb_database import LOCKED
 from sqlora.sql.schema import Schema, Table
 
 if TYPE_CHECKING:

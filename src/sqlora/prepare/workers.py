@@ -36,7 +36,7 @@ from sqlora.prepare.examples import Candidate, Example, Rejection
 from sqlora.prepare.limits import rules_of
 from sqlora.prepare.reasons import presented
 from sqlora.project import Project
-from sqlora.sql.database import Database
+from sqlora.sql.execute import Database
 from sqlora.sql.schema import Schema
 
 MOST = 16  # processes: more would wait for the one that reads, counts and writes

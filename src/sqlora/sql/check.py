@@ -7,7 +7,7 @@ being on
 2. it calls only functions that compute (`sqlora.sql.functions`);
 3. it names only tables and columns that the schema has (`sqlora.sql.names`).
 
-The engine is locked as well (`sqlora.sql.duckdb_database`): neither trusts the other.
+The engine is locked as well (`sqlora.sql.execute.duckdb_database`): neither trusts the other.
 """
 
 from __future__ import annotations

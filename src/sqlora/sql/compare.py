@@ -21,7 +21,7 @@ from typing import Any
 from sqlglot import exp
 
 from sqlora.sql.cells import Cell, ColumnPair, meaning, profile, profiles_fit
-from sqlora.sql.database import ResultSet
+from sqlora.sql.execute import ResultSet
 
 TRIES = 20_000  # looks at partial column orders before giving up; real results need a dozen
 

@@ -16,7 +16,7 @@ from sqlora.evaluate.report.json import read_json, schema
 from sqlora.evaluate.run import Answering, EvaluateProgress, evaluate
 from sqlora.prepare.dataset import Dataset
 from sqlora.project import Project
-from sqlora.sql.isolated import IsolatedDatabase
+from sqlora.sql.execute.isolated import IsolatedDatabase
 from tests.unit.evaluate.fake import MUTATED, QUESTIONS, FakeBackend, make_dataset, make_project
 
 ROOT = Path(__file__).parents[3]

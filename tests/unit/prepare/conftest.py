@@ -10,9 +10,8 @@ import duckdb
 import pytest
 
 from sqlora.project import Project, load_project
-from sqlora.sql.database import Database
 from sqlora.sql.dialect import Dialect, load_dialect
-from sqlora.sql.execute import open_database
+from sqlora.sql.execute import Database, open_database
 from sqlora.sql.schema import Schema
 
 DDL = """

@@ -11,9 +11,8 @@ from sqlora.prepare.check import Checker
 from sqlora.prepare.examples import Candidate, Example, Rejection
 from sqlora.prepare.reasons import REASONS
 from sqlora.prepare.texts import QUESTION_LIMIT, SQL_LIMIT
-from sqlora.sql import isolated
-from sqlora.sql.database import Database, Limits, ResultSet
 from sqlora.sql.dialect import Dialect, load_dialect
+from sqlora.sql.execute import Database, Limits, ResultSet, isolated
 from sqlora.sql.schema import Schema
 
 

@@ -24,8 +24,8 @@ from sqlora.prepare.sources.query_log.safe_values import SafeValues
 from sqlora.prepare.sources.query_log.seen import Seen
 from sqlora.prepare.sources.query_log.tally import Entry, Tally
 from sqlora.project import Project
-from sqlora.sql.database import Database
 from sqlora.sql.dialect import Dialect
+from sqlora.sql.execute import Database
 from sqlora.sql.schema import Schema
 
 from .conftest import MakeProject

@@ -22,9 +22,8 @@ from sqlora.prepare.sources.synthesize.lexicon import Lexicon, build_lexicon, is
 from sqlora.prepare.sources.synthesize.periods import draw_period, draw_years
 from sqlora.prepare.sources.synthesize.query import Select, column
 from sqlora.prepare.sources.synthesize.shapes import SHAPES
-from sqlora.sql.database import Database
 from sqlora.sql.dialect import Dialect, load_dialect
-from sqlora.sql.execute import open_database
+from sqlora.sql.execute import Database, open_database
 from sqlora.sql.schema import Schema
 
 

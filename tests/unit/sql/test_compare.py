@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sqlora.sql.compare import compare, is_ordered, matching
-from sqlora.sql.database import ResultSet
+from sqlora.sql.execute import ResultSet
 
 
 def result(*rows: tuple[Any, ...], truncated: bool = False) -> ResultSet:

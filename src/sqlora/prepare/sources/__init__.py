@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from sqlora.prepare.examples import Candidate, Rejection, ReportProgress
     from sqlora.project import Project
     from sqlora.settings import SourceSection
-    from sqlora.sql.database import Database
+    from sqlora.sql.execute import Database
     from sqlora.sql.schema import Schema
 
 __all__ = ["ENDLESS", "inputs", "read_source"]

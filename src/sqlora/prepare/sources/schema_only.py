@@ -54,7 +54,7 @@ def read_schema_only(source: SourceSection, project: Project, name: str, schema:
 def read_schema_file(path: Path, dialect: str) -> Schema:
     """The schema in a file of DDL, in ``dialect``, or in dbt's manifest.json; SchemaError when it holds none."""
     if path.suffix.lower() == ".json":
-        from sqlora.sql.dbt import read_manifest
+        from sqlora.sql.schema.dbt import read_manifest
 
         return read_manifest(path)
     try:

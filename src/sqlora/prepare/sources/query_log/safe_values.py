@@ -11,10 +11,10 @@ from typing import Any
 from sqlglot import exp
 
 from sqlora.errors import SqloraError
-from sqlora.sql.database import Database, Limits
+from sqlora.sql.execute import Database, Limits
 from sqlora.sql.personal import is_personal_name
-from sqlora.sql.samples import with_samples
 from sqlora.sql.schema import Column, Schema, Table
+from sqlora.sql.schema.samples import with_samples
 
 SAMPLES = 8
 SECONDS = 3.0  # for one column

@@ -22,8 +22,8 @@ from sqlora.prepare.sources.synthesize.grammar import Draft, Grammar, NothingToA
 from sqlora.prepare.sources.synthesize.lexicon import Lexicon, build_lexicon
 from sqlora.prepare.sources.synthesize.query import Select
 from sqlora.prepare.sources.synthesize.shapes import SHAPES
-from sqlora.sql.database import Database, Limits
 from sqlora.sql.dialect import Dialect
+from sqlora.sql.execute import Database, Limits
 from sqlora.sql.schema import Schema
 
 LONGEST_QUESTION = 220  # characters: beyond that, what was put together reads like no question

@@ -12,8 +12,8 @@ from collections.abc import Mapping
 
 from sqlglot import exp, parse_one
 
-from sqlora.sql.database import Database
 from sqlora.sql.dialect import Dialect
+from sqlora.sql.execute import Database
 
 NAMES: dict[str, tuple[str, ...]] = {
     "today": ("BUSINESS_DATE", "TODAY", "BUSINESS_DAY", "AS_OF_DATE", "REPORTING_DATE"),

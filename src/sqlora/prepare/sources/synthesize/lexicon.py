@@ -25,8 +25,8 @@ from sqlora.prepare.sources.synthesize.glossary import (
 from sqlora.prepare.sources.synthesize.graph import Edge, Graph
 from sqlora.prepare.sources.synthesize.profile import Kind, Profile, profile_rows, profile_tables
 from sqlora.prepare.sources.synthesize.query import column
-from sqlora.sql.database import Database
 from sqlora.sql.dialect import Dialect
+from sqlora.sql.execute import Database
 from sqlora.sql.schema import Schema
 
 # A relative window ("last month") is asked only of dates that reach this near to today. Days.

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from sqlora.errors import SqloraError
-from sqlora.sql.database import Database
+from sqlora.sql.execute import Database
 from sqlora.sql.schema import Column, Schema, Table
 
 Kind = Literal["key", "name", "category", "number", "date", "text", "flag", "hidden"]

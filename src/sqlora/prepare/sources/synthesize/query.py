@@ -12,7 +12,7 @@ from sqlglot import exp
 
 from sqlora.prepare.sources.synthesize.graph import Edge, Graph
 from sqlora.sql.schema import Schema
-from sqlora.sql.schema_text import PLAIN, RESERVED
+from sqlora.sql.schema.text import PLAIN, RESERVED
 
 
 def column(table: str, name: str) -> exp.Column:

@@ -12,8 +12,8 @@ import pytest
 from sqlora.sql.check import check
 from sqlora.sql.dialect import load_dialect
 from sqlora.sql.execute import Database, open_database, run_query
-from sqlora.sql.prune import Pruner
 from sqlora.sql.schema import Schema
+from sqlora.sql.schema.prune import Pruner
 from sqlora.sql.tokens import estimate_tokens
 
 COUNT = 2_000

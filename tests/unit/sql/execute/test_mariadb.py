@@ -13,7 +13,7 @@ from sqlora.sql.dialect import load_dialect
 from sqlora.sql.execute import Database, Limits, open_database, run_query
 from sqlora.sql.schema import Column, ForeignKey, Schema
 from tests.database_servers import Server, mariadb, mariadb_server
-from tests.unit.sql.on_a_server import ends, gives_rows, gives_samples
+from tests.unit.sql.execute.on_a_server import ends, gives_rows, gives_samples
 
 pytest.importorskip("pymysql", reason="no MySQL driver")
 pytestmark = pytest.mark.skipif(mariadb_server() is None, reason="no MariaDB server on this machine")

@@ -6,8 +6,8 @@ import pytest
 
 from sqlora.errors import QueryLimitError
 from sqlora.sql.execute import Database, Limits
-from sqlora.sql.samples import with_samples
 from sqlora.sql.schema import Schema
+from sqlora.sql.schema.samples import with_samples
 
 
 def gives_rows(database: Database) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlora.errors import DatabaseError, SqloraError
-from sqlora.sql.database import Database, Limits, ResultSet, time_error
+from sqlora.sql.execute.database import Database, Limits, ResultSet, time_error
 from sqlora.sql.schema import Schema
 
 GRACE = 2.0  # seconds that an engine gets to stop by itself, and a slow machine to answer
@@ -168,7 +168,7 @@ def _serve(pipe: Connection, folder: Path | None) -> None:
 def _answer(
     databases: dict[str, Database], folder: Path | None, what: str, url: str, arguments: tuple[Any, ...]
 ) -> Any:
-    from sqlora.sql.execute import open_database
+    from sqlora.sql.execute.open import open_database
 
     match what:
         case "open":

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from sqlora.errors import SchemaError
 from sqlora.prompting import SchemaPrompt
 from sqlora.sql.dialect import load_dialect
-from sqlora.sql.needed import NOTHING, Needed, Recall, needed_by, recall
-from sqlora.sql.prune import LEAST, Pruner
 from sqlora.sql.schema import Column, Schema, Table
+from sqlora.sql.schema.needed import NOTHING, Needed, Recall, needed_by, recall
+from sqlora.sql.schema.prune import LEAST, Pruner
 from sqlora.sql.tokens import estimate_tokens
 
 SCHEMA = Schema.from_ddl(

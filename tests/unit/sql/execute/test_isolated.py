@@ -12,9 +12,8 @@ from pathlib import Path
 import pytest
 
 from sqlora.errors import DatabaseError, QueryError, QueryLimitError
-from sqlora.sql import isolated
-from sqlora.sql.execute import Limits, open_database
-from sqlora.sql.isolated import IsolatedDatabase, IsolatedProcess
+from sqlora.sql.execute import Limits, isolated, open_database
+from sqlora.sql.execute.isolated import IsolatedDatabase, IsolatedProcess
 
 DATA = "CREATE TABLE city (city_id INTEGER PRIMARY KEY, city_name TEXT); INSERT INTO city VALUES (1, 'York'), (2, 'Leeds');"
 # One call of a function, which compares 5 MB with 10 MB at each place: hours.

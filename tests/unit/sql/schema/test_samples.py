@@ -12,8 +12,8 @@ from sqlora.project import load_project
 from sqlora.sql.dialect import Dialect, load_dialect
 from sqlora.sql.dialect.spec import DialectSpec
 from sqlora.sql.execute import open_database
-from sqlora.sql.samples import LENGTH, with_samples
 from sqlora.sql.schema import Column, Schema, Table
+from sqlora.sql.schema.samples import LENGTH, with_samples
 
 DATA = f"""
 CREATE TABLE shop (shop_id VARCHAR(9) PRIMARY KEY, kind VARCHAR(9), town VARCHAR(90), staff INTEGER, phone VARCHAR(20),

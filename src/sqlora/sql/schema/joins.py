@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from sqlora.sql.schema import Schema, Table
+from sqlora.sql.schema.schema import Schema, Table
 
 
 def joins(schema: Schema) -> list[list[int]]:

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from sqlora.errors import DatabaseError, QueryError
-from sqlora.sql.database import Limits
+from sqlora.sql.execute import Limits
+from sqlora.sql.execute.sqlalchemy_database import SQLAlchemyDatabase
 from sqlora.sql.schema import Column, ForeignKey
-from sqlora.sql.sqlalchemy_database import SQLAlchemyDatabase
 
 
 @pytest.fixture

@@ -12,11 +12,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from sqlora.errors import SchemaError
-from sqlora.sql.joins import joins, path
-from sqlora.sql.needed import NOTHING, Needed, Recall, needed_by, recall
-from sqlora.sql.relevance import Index
-from sqlora.sql.schema import Schema, Style, Table
-from sqlora.sql.schema_text import Rendering
+from sqlora.sql.schema.joins import joins, path
+from sqlora.sql.schema.needed import NOTHING, Needed, Recall, needed_by, recall
+from sqlora.sql.schema.relevance import Index
+from sqlora.sql.schema.schema import Schema, Style, Table
+from sqlora.sql.schema.text import Rendering
 from sqlora.sql.tokens import estimate_tokens
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ import time
 from dataclasses import replace
 
 from sqlora.errors import QueryError, QueryLimitError
-from sqlora.sql.database import Database, Limits
+from sqlora.sql.execute import Database, Limits
 from sqlora.sql.personal_values import is_personal_name, looks_personal
-from sqlora.sql.schema import Column, Schema, Table
+from sqlora.sql.schema.schema import Column, Schema, Table
 
 LOOKED_AT = 100_000  # rows of a table
 LENGTH = 40  # characters; longer texts are prose, and room for what a model might obey

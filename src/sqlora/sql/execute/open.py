@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from sqlora.errors import DatabaseError, DialectError, QueryRejected
-from sqlora.sql.database import Database, Limits, ResultSet
+from sqlora.sql.execute.database import Database, Limits, ResultSet
 
 if TYPE_CHECKING:
     from sqlora.sql.dialect import Dialect
     from sqlora.sql.schema import Schema
 
-__all__ = ["Database", "Limits", "ResultSet", "open_database", "run_query"]
 
 SQLITE_MAGIC = b"SQLite format 3\0"
 DUCKDB_MAGIC = b"DUCK"
@@ -31,7 +30,7 @@ def open_database(url: str, folder: Path | None = None) -> Database:
     """
     kind, path = _file_of(url, folder)
     if path is None:
-        from sqlora.sql.sqlalchemy_database import SQLAlchemyDatabase
+        from sqlora.sql.execute.sqlalchemy_database import SQLAlchemyDatabase
 
         return SQLAlchemyDatabase(url)
     if path.is_dir():
@@ -49,11 +48,11 @@ def open_database(url: str, folder: Path | None = None) -> Database:
             f"write {found}:///{path.name} in [database] url" if found else "check [database] url in sqlora.toml",
         )
     if found == "duckdb":
-        from sqlora.sql.duckdb_database import DuckDBDatabase
+        from sqlora.sql.execute.duckdb_database import DuckDBDatabase
 
         return DuckDBDatabase(path)
     if found == "sqlite":
-        from sqlora.sql.sqlite_database import SQLiteDatabase
+        from sqlora.sql.execute.sqlite_database import SQLiteDatabase
 
         return SQLiteDatabase(path)
     raise DatabaseError(

@@ -21,9 +21,9 @@ from sqlglot.parser import Parser
 from sqlglot.tokenizer_core import Token, TokenType
 
 from sqlora.errors import SchemaError
-from sqlora.sql.ddl_reduced import reduced
-from sqlora.sql.folding import folded
-from sqlora.sql.schema import DEFAULT_NAMESPACES, Column, ForeignKey, Schema, Table
+from sqlora.sql.schema.ddl_reduced import reduced
+from sqlora.sql.schema.folding import folded
+from sqlora.sql.schema.schema import DEFAULT_NAMESPACES, Column, ForeignKey, Schema, Table
 
 # What programs write that make dumps, and what is no SQL. Replaced by as many lines, so that places stay.
 NOISE = re.compile(

@@ -12,7 +12,7 @@ from sqlora.sql.dialect import load_dialect
 from sqlora.sql.execute import Database, Limits, open_database, run_query
 from sqlora.sql.schema import Column, ForeignKey, Schema
 from tests.database_servers import Server, postgres, postgres_bin
-from tests.unit.sql.on_a_server import ends, gives_rows, gives_samples
+from tests.unit.sql.execute.on_a_server import ends, gives_rows, gives_samples
 
 psycopg = pytest.importorskip("psycopg", reason="no PostgreSQL driver")
 pytestmark = pytest.mark.skipif(postgres_bin() is None, reason="no PostgreSQL server on this machine")

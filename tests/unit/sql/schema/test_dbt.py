@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sqlora.errors import SchemaError
-from sqlora.sql.dbt import read_manifest
 from sqlora.sql.schema import Column, ForeignKey, Schema
+from sqlora.sql.schema.dbt import read_manifest
 
 
 def node(kind: str, name: str, columns: dict[str, Any] | None = None, **fields: Any) -> tuple[str, dict[str, Any]]:

@@ -17,10 +17,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from sqlora.errors import BusyError, DatabaseError, QueryError, SqloraError
-from sqlora.sql.database import Database, Limits, ResultSet, fetch_within, memory_error, time_error
-from sqlora.sql.ddl import canonical_type
+from sqlora.sql.execute.database import Database, Limits, ResultSet, fetch_within, memory_error, time_error
 from sqlora.sql.functions import SQLITE_FUNCTIONS
 from sqlora.sql.schema import Column, ForeignKey, Schema, Table
+from sqlora.sql.schema.ddl import canonical_type
 
 RECURSIVE = 33  # SQLITE_RECURSIVE, which Python 3.11 has no name for
 VALUE_BYTES = 10_000_000  # the longest text, blob or row

@@ -8,7 +8,7 @@ from collections import defaultdict
 from itertools import pairwise
 from typing import TypeVar
 
-from sqlora.sql.schema import Schema
+from sqlora.sql.schema.schema import Schema
 
 NAME_WEIGHT, COLUMN_WEIGHT, COMMENT_WEIGHT, SAMPLE_WEIGHT = 3.0, 1.0, 0.5, 1.5
 STOP = frozenset(

@@ -10,8 +10,8 @@ from typing import Any
 
 from sqlalchemy.engine import Connection
 
-from sqlora.sql.ddl import canonical_type
 from sqlora.sql.schema import Column, ForeignKey, Table
+from sqlora.sql.schema.ddl import canonical_type
 
 TABLES = """
 SELECT table_name, table_type, table_comment FROM information_schema.tables

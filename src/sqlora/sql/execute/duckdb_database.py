@@ -22,9 +22,9 @@ from typing import Any
 import duckdb
 
 from sqlora.errors import BusyError, DatabaseError, QueryError, SqloraError
-from sqlora.sql.database import Database, Limits, ResultSet, fetch_within, memory_error, time_error
-from sqlora.sql.ddl import canonical_type
+from sqlora.sql.execute.database import Database, Limits, ResultSet, fetch_within, memory_error, time_error
 from sqlora.sql.schema import Column, ForeignKey, Schema, Table
+from sqlora.sql.schema.ddl import canonical_type
 
 LOCKED: dict[str, str | bool | int | float | list[str]] = {
     "enable_external_access": "false",

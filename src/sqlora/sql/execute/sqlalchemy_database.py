@@ -28,11 +28,11 @@ from sqlalchemy.pool import NullPool
 from sqlglot import exp
 
 from sqlora.errors import DatabaseError, QueryError, SqloraError
-from sqlora.sql.database import FETCH, Database, Limits, ResultSet, fetch_within, time_error
-from sqlora.sql.ddl import canonical_type
-from sqlora.sql.mysql_catalog import read_tables
+from sqlora.sql.execute.database import FETCH, Database, Limits, ResultSet, fetch_within, time_error
+from sqlora.sql.execute.mysql_catalog import read_tables
+from sqlora.sql.execute.server_fences import FENCES, Fence, is_select
 from sqlora.sql.schema import Column, ForeignKey, Schema, Table
-from sqlora.sql.server_fences import FENCES, Fence, is_select
+from sqlora.sql.schema.ddl import canonical_type
 
 DIALECTS = {
     "postgresql": "postgres",

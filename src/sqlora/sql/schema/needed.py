@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sqlglot import exp
 
-from sqlora.sql.schema import Schema, Table
+from sqlora.sql.schema.schema import Schema, Table
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from sqlglot.dialects.dialect import Dialect as SqlglotDialect
 from sqlglot.errors import SqlglotError
 
 from sqlora.errors import DialectError, SchemaError
-from sqlora.sql.folding import folded
-from sqlora.sql.schema import Column, ForeignKey, Schema, Style, Table
+from sqlora.sql.schema.folding import folded
+from sqlora.sql.schema.schema import Column, ForeignKey, Schema, Style, Table
 
 if TYPE_CHECKING:
     from sqlora.sql.dialect import Dialect
@@ -42,7 +42,7 @@ Quote = Callable[[str], str]
 
 
 class Rendering:
-    """The schema's tables as a model is shown them, piece by piece, so that `sqlora.sql.prune` can weigh them.
+    """The schema's tables as a model is shown them, piece by piece, so that `sqlora.sql.schema.prune` can weigh them.
 
     A table is its head, its columns and keys with a separator between, and its tail. SchemaError for a style that is
     none.

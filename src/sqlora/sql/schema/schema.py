@@ -25,7 +25,7 @@ DEFAULT_NAMESPACES = frozenset({"main", "public", "dbo"})  # DuckDB and SQLite, 
 class Column:
     """A column; ``type`` in the terms of the schema's dialect, '' when the engine has none (SQLite).
 
-    ``samples`` are a few of its values, most frequent first, where the project asks for them (`sqlora.sql.samples`).
+    ``samples`` are a few of its values, most frequent first, where the project asks for some (`schema.samples`).
     """
 
     name: str
@@ -95,7 +95,7 @@ class Schema:
         column's line or before its table. A view is read where its query says what its columns are called. Raises
         SchemaError with line and column when a table can't be parsed.
         """
-        from sqlora.sql.ddl import read_ddl
+        from sqlora.sql.schema.ddl import read_ddl
 
         return read_ddl(text, dialect)
 
@@ -113,7 +113,7 @@ class Schema:
 
         With ``dialect``: in its quotes and with its names of types.
         """
-        from sqlora.sql.schema_text import render_ddl
+        from sqlora.sql.schema.text import render_ddl
 
         return render_ddl(self, dialect)
 
@@ -124,7 +124,7 @@ class Schema:
         Comments are put on one line and cut at 160 characters: they come from a database, and what is long
         there may be written for a model to obey.
         """
-        from sqlora.sql.schema_text import Rendering
+        from sqlora.sql.schema.text import Rendering
 
         rendering = Rendering(self, style, dialect)
         return rendering.join(rendering.table(table) for table in self.tables)

@@ -18,9 +18,9 @@ from typing import Any
 from sqlglot.dialects.dialect import Dialects
 
 from sqlora.errors import SchemaError
-from sqlora.sql.ddl import canonical_type
-from sqlora.sql.folding import folded
-from sqlora.sql.schema import DEFAULT_NAMESPACES, Column, ForeignKey, Schema, Table
+from sqlora.sql.schema.ddl import canonical_type
+from sqlora.sql.schema.folding import folded
+from sqlora.sql.schema.schema import DEFAULT_NAMESPACES, Column, ForeignKey, Schema, Table
 
 KINDS = ("model", "seed", "snapshot", "source")
 QUOTES = ('"', "`", "]")
