@@ -22,6 +22,7 @@ from sqlora.sql.dialect import Dialect, load_dialect
 from sqlora.sql.execute import Database
 from sqlora.sql.execute.isolated import IsolatedDatabase, IsolatedProcess
 from sqlora.sql.schema import Schema, Style
+from sqlora.sql.schema.folding import respelt
 from sqlora.sql.schema.text import Quote, quoting
 
 SCHEMAS, DATABASES, DIALECTS = 256, 4, 16  # kept at a time
@@ -158,7 +159,7 @@ class Contexts:
             if len(candidate.ddl) > DDL_LIMIT:
                 raise SchemaError(f"its DDL has {len(candidate.ddl):,} of at most {DDL_LIMIT:,} characters")
             base = self.written_in(candidate.written_in).base if candidate.written_in else self.dialect.base
-            schema = Schema.from_ddl(candidate.ddl, base)
+            schema = respelt(Schema.from_ddl(candidate.ddl, base), self.dialect.base)
         else:
             assert database is not None
             schema = database.schema()

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
+
+from sqlora.sql.schema.schema import Column, ForeignKey, Schema, Table
+
 LOWER = frozenset({"postgres", "redshift", "materialize", "risingwave"})
 UPPER = frozenset({"oracle", "snowflake", "exasol"})
+PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def folded(name: str, dialect: str) -> str:
@@ -13,3 +19,32 @@ def folded(name: str, dialect: str) -> str:
     if dialect in LOWER:
         return name.lower()
     return name.upper() if dialect in UPPER else name
+
+
+def respelt(schema: Schema, dialect: str) -> Schema:
+    """The schema with the names that its unquoted ones have in ``dialect``, like queries that are rewritten: STORE of
+    Snowflake is `store` in DuckDB. Types stay as they are.
+    """
+    if schema.dialect == dialect or not {schema.dialect, dialect} & (LOWER | UPPER):
+        return schema
+
+    def name(text: str) -> str:
+        if not PLAIN.fullmatch(text) or text != folded(text, schema.dialect):
+            return text  # it is quoted there, and so it is here
+        return folded(text.lower() if schema.dialect in UPPER else text, dialect)
+
+    def names(texts: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(map(name, texts))
+
+    def key(found: ForeignKey) -> ForeignKey:
+        target = name(found.table), names(found.referenced_columns), name(found.namespace)
+        return ForeignKey(names(found.columns), *target)
+
+    def column(found: Column) -> Column:
+        return replace(found, name=name(found.name))
+
+    def table(found: Table) -> Table:
+        columns, keys = tuple(map(column, found.columns)), tuple(map(key, found.foreign_keys))
+        return Table(name(found.name), columns, names(found.primary_key), keys, found.comment, name(found.namespace))
+
+    return replace(schema, tables=tuple(map(table, schema.tables)))

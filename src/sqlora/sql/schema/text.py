@@ -13,13 +13,12 @@ from sqlglot.dialects.dialect import Dialect as SqlglotDialect
 from sqlglot.errors import SqlglotError
 
 from sqlora.errors import DialectError, SchemaError
-from sqlora.sql.schema.folding import folded
+from sqlora.sql.schema.folding import PLAIN, folded
 from sqlora.sql.schema.schema import Column, ForeignKey, Schema, Style, Table
 
 if TYPE_CHECKING:
     from sqlora.sql.dialect import Dialect
 
-PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 # Reserved in SQL:2016 and in at least one of DuckDB, PostgreSQL, SQLite, MySQL.
 RESERVED = frozenset(

@@ -14,6 +14,7 @@ from sqlora.errors import SchemaError
 from sqlora.sql.dialect import Dialect, load_dialect
 from sqlora.sql.dialect.spec import DialectSpec
 from sqlora.sql.schema import Column, ForeignKey, Schema, Table
+from sqlora.sql.schema.folding import respelt
 
 DDL = """
 -- where we sell
@@ -125,6 +126,29 @@ def test_names_without_quotes_are_what_the_engine_makes_of_them(dialect: str, ex
     assert customer.foreign_keys[0].referenced_columns == schema.tables[0].primary_key
     assert '"' not in schema.to_prompt().replace('"First Name"', "")
     assert Schema.from_ddl(schema.to_ddl(), dialect) == schema
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "expected"),
+    [
+        ("snowflake", "duckdb", ("shop.customer", "customerid", "First Name", "Region")),
+        ("snowflake", "postgres", ("shop.customer", "customerid", "First Name", "Region")),
+        ("postgres", "oracle", ("SHOP.CUSTOMER", "CUSTOMERID", "First Name", "Region")),
+        ("mysql", "postgres", ("shop.customer", "customerid", "First Name", "region")),
+        ("mysql", "duckdb", ("Shop.Customer", "CustomerId", "First Name", "Region")),
+        ("oracle", "snowflake", ("SHOP.CUSTOMER", "CUSTOMERID", "First Name", "Region")),
+    ],
+)
+def test_names_go_from_dialect_to_dialect_as_those_of_a_query_do(
+    source: str, target: str, expected: tuple[str, ...]
+) -> None:
+    quote = "`" if source == "mysql" else '"'
+    ddl = f"CREATE TABLE Shop.Customer (CustomerId INT PRIMARY KEY, {quote}First Name{quote} INT, {quote}Region{quote} INT REFERENCES Shop.Customer)"
+    customer = respelt(Schema.from_ddl(ddl, source), target).tables[0]
+    assert (customer.qualified_name, *(column.name for column in customer.columns)) == expected
+    assert customer.primary_key == (expected[1],)
+    assert customer.foreign_keys[0].qualified_table == expected[0]
+    assert customer.foreign_keys[0].referenced_columns == customer.primary_key
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from sqlglot.errors import SqlglotError
 
 from sqlora.prepare.sources.invented.rows import Rows, Value, invent_rows
 from sqlora.sql.schema import Column, Schema, Table
+from sqlora.sql.schema.folding import respelt
 
 __all__ = ["in_types_of", "invent_database", "invent_rows", "quarter"]
 
@@ -27,10 +28,10 @@ STORED = frozenset({
 
 
 def in_types_of(schema: Schema, dialect: str) -> Schema:
-    """The schema with the types' names of another dialect; without namespaces where that has none (SQLite)."""
+    """The schema with the names and types of another dialect; without namespaces where that has none (SQLite)."""
     if schema.dialect == dialect:
         return schema
-    tables = tuple(_table(table, schema.dialect, dialect) for table in schema.tables)
+    tables = tuple(_table(table, schema.dialect, dialect) for table in respelt(schema, dialect).tables)
     return Schema(tables, dialect)
 
 

@@ -12,7 +12,8 @@ from sqlglot import exp
 
 from sqlora.prepare.sources.synthesize.graph import Edge, Graph
 from sqlora.sql.schema import Schema
-from sqlora.sql.schema.text import PLAIN, RESERVED
+from sqlora.sql.schema.folding import PLAIN
+from sqlora.sql.schema.text import RESERVED
 
 
 def column(table: str, name: str) -> exp.Column:
