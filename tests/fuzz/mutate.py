@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 LONG = 3000
 DEEP = 200
 
-text = st.text(max_size=20) | st.sampled_from(
-    [
-        "", " ", ".", "..", "../../etc/passwd", "%2e%2e%2f", "%00", "%FF", "\x00", "\r\nx: y", "a" * LONG, "-" * LONG, "\ud800",
-        "café", "😀" * 50, "null", "true", "0", "-1", "1e999", "9" * 40, "NaN", "arn:aws:bedrock:::", "s3://", "s3://b/../k",
-        "2026-13-45T99:99:99Z", "'; DROP TABLE jobs; --", "{{7*7}}", "${jndi:ldap://x}", "<x/>", "System:",
-    ]
+TEXTS = (
+    "", " ", ".", "..", "../../etc/passwd", "%2e%2e%2f", "%00", "%FF", "\x00", "\r\nx: y", "a" * LONG, "-" * LONG, "\ud800",
+    "café", "😀" * 50, "null", "true", "0", "-1", "1e999", "9" * 40, "NaN", "arn:aws:bedrock:::", "s3://", "s3://b/../k",
+    "2026-13-45T99:99:99Z", "'; DROP TABLE jobs; --", "{{7*7}}", "${jndi:ldap://x}", "<x/>", "System:",
 )  # fmt: skip
-numbers = st.integers() | st.floats() | st.sampled_from([0, -1, 1, 2**31, 2**63, -(2**63) - 1, 10**400, 1e308, 0.5])
+NUMBERS = (0, -1, 1, 2**31, 2**63, -(2**63) - 1, 10**400, 1e308, 0.5)
+text = st.text(max_size=20) | st.sampled_from(TEXTS)
+numbers = st.integers() | st.floats() | st.sampled_from(NUMBERS)
 scalars = st.none() | st.booleans() | numbers | text
 junk = st.recursive(
     scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(text, inner, max_size=3), max_leaves=6
@@ -31,7 +31,7 @@ def mutated(draw: st.DrawFn, valid: Any, most: int = 3) -> Any:
     value = copy.deepcopy(valid)
     for _ in range(draw(st.integers(0, most))):
         holder: dict[str, Any] = {"": value}
-        parent, key = draw(st.sampled_from(list(_places(holder))))
+        parent, key = draw(st.sampled_from(list(places(holder))))
         match draw(st.sampled_from(["replace", "replace", "remove", "repeat", "rename", "wrap", "deepen", "add"])):
             case "replace":
                 parent[key] = draw(junk)
@@ -53,7 +53,7 @@ def mutated(draw: st.DrawFn, valid: Any, most: int = 3) -> Any:
     return value
 
 
-def _places(value: Any) -> list[tuple[Any, Any]]:
+def places(value: Any) -> list[tuple[Any, Any]]:
     """(container, key) of everything in it."""
     found: list[tuple[Any, Any]] = []
     waiting = [value]
