@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sqlora.errors import ConfigError
-from sqlora.project import StateFolder, cache_folder, key_lines, load_project
+from sqlora.project import StateFolder, cache_folder, load_project
 from sqlora.settings import Settings
+from sqlora.settings_file import key_lines
 
 RETAIL = """\
 [project]
