@@ -79,7 +79,7 @@ class ServerProcess:
     """The command ``sqlora serve`` in a project; its log goes to ``log``. Ended when the ``with`` is left."""
 
     def __init__(self, project: Project, log: Path, *options: str, environ: Mapping[str, str] | None = None) -> None:
-        self._command = [sys.executable, "-m", "sqlora.cli", "-C", str(project.folder), "serve", "--json", *options]
+        self._command = [sys.executable, "-m", "sqlora", "-C", str(project.folder), "serve", "--json", *options]
         self._environ = {**os.environ, **(environ or {})}
         self.log, self.url, self._port = log, "", 0
         self.process: subprocess.Popen[str] | None = None

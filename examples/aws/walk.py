@@ -133,7 +133,7 @@ def cloud(folder: Path, base_model: str) -> Iterator[str]:
     """The URL of a server that stands in for AWS, with a project of its own."""
     folder.mkdir()
     (folder / "sqlora.toml").write_text(CLOUD.format(base=json.dumps(base_model)))
-    command = [sys.executable, "-m", "sqlora.cli", "-C", str(folder), "serve", "--aws", "--port", "0", "--json"]
+    command = [sys.executable, "-m", "sqlora", "-C", str(folder), "serve", "--aws", "--port", "0", "--json"]
     with (folder / "log").open("w") as log:
         server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
     assert server.stdout is not None
@@ -167,7 +167,7 @@ class Way:
 
     def run(self, step: Step) -> str:
         """What the command said, on both streams; RuntimeError when it ended otherwise than the step says."""
-        program = [sys.executable, "-m", "sqlora.cli", *shlex.split(step.command)[1:]]
+        program = [sys.executable, "-m", "sqlora", *shlex.split(step.command)[1:]]
         done = subprocess.run(
             program, cwd=self._folder, env=self._environ, text=True, check=False, timeout=COMMAND_SECONDS,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,

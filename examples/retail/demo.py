@@ -23,7 +23,7 @@ STAGES = ("init", "prepare", "train", "deploy", "evaluate")
 def sqlora(folder: Path, *arguments: str) -> None:
     """Run a command with its output on the terminal; its failure is the demo's."""
     print(f"\n$ sqlora {' '.join(json.dumps(a) if ' ' in a else a for a in arguments)}", flush=True)
-    done = subprocess.run([sys.executable, "-m", "sqlora.cli", *arguments], cwd=folder, check=False)
+    done = subprocess.run([sys.executable, "-m", "sqlora", *arguments], cwd=folder, check=False)
     if done.returncode:
         print("\nThe demo stopped here; `make demo` goes on from this step.", file=sys.stderr)
         sys.exit(done.returncode)

@@ -47,7 +47,7 @@ def server(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 def ask(project: Project, deployment: str) -> dict[str, Any]:
     """What the command line answers."""
-    command = [sys.executable, "-m", "sqlora.cli", "-C", str(project.folder), "ask", QUESTION]
+    command = [sys.executable, "-m", "sqlora", "-C", str(project.folder), "ask", QUESTION]
     done = subprocess.run(
         [*command, "--deployment", deployment, "--max-tokens", str(TOKENS), "--json"],
         capture_output=True, text=True, timeout=600, check=False,

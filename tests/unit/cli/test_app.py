@@ -185,7 +185,7 @@ def test_a_fault_of_sqlora_itself_keeps_its_traceback(run: Run, monkeypatch: pyt
 
 def test_a_closed_pipe_is_no_traceback() -> None:
     answer = subprocess.run(
-        f"{sys.executable} -m sqlora.cli cost --json | head -c 5",
+        f"{sys.executable} -m sqlora cost --json | head -c 5",
         shell=True,
         capture_output=True,
         text=True,

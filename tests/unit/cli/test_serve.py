@@ -21,7 +21,7 @@ USER = [{"role": "user", "content": [{"text": "how many stores?"}]}]
 def serve(*options: str) -> Iterator[tuple[subprocess.Popen[str], dict[str, Any]]]:
     """The process, and what it printed when it was ready."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "sqlora.cli", "serve", "--port", "0", "--json", *options],
+        [sys.executable, "-m", "sqlora", "serve", "--port", "0", "--json", *options],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -81,7 +81,7 @@ def test_what_cannot_be_trained_is_said_before_anything_starts(
 def test_ctrl_c_keeps_a_checkpoint_and_the_same_command_goes_on(run: Run, project: Path) -> None:
     assert run("prepare").exit_code == 0
     environment = os.environ | {"SQLORA_TRAIN__EPOCHS": "1000", "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "sqlora.cli", "train"]
+    command = [sys.executable, "-m", "sqlora", "train"]
 
     def interrupt_after_a_step() -> tuple[int, str]:
         started = subprocess.Popen(
