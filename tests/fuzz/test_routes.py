@@ -9,10 +9,11 @@ import json
 import os
 from collections.abc import Collection
 from random import Random
+from typing import Any
 
 import pytest
 from botocore.session import get_session
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from sqlora.serve.own import PATHS
@@ -24,6 +25,9 @@ from tests.fuzz.wire import Answer, Asked, signed
 
 INPUTS = int(os.environ.get("SQLORA_FUZZ", "40"))
 EACH = 4  # inputs of an example
+# All but to explain a failure: that traces every line of every example.
+PHASES = (Phase.explicit, Phase.reuse, Phase.generate, Phase.target, Phase.shrink)
+CHECKED: dict[str, Any] = {"deadline": None, "suppress_health_check": list(HealthCheck), "database": None, "phases": PHASES}
 SERVED: dict[str, tuple[str, ...]] = {
     "bedrock": (
         "CreateModelCustomizationJob", "GetModelCustomizationJob", "ListModelCustomizationJobs",
@@ -65,7 +69,7 @@ def every(services: dict[str, tuple[str, ...]]) -> list[tuple[str, str]]:
 def fuzz(shop: Shop, strategy: st.SearchStrategy[Asked], deliberate: Collection[int] = ()) -> None:
     """Ask for all that the strategy gives. ``deliberate``: statuses from 500 on that are documented."""
 
-    @settings(max_examples=-(-INPUTS // EACH), deadline=None, suppress_health_check=list(HealthCheck), database=None)
+    @settings(max_examples=-(-INPUTS // EACH), **CHECKED)
     @given(strategy, st.integers(0, 2**32))
     def holds(asked: Asked, seed: int) -> None:
         dice = Random(seed)
@@ -142,7 +146,7 @@ def test_bytes(shop: Shop) -> None:
     listed = Asked("GET", b"/custom-models?maxResults=1", signed("bedrock"), b"").wire()
     whole = st.sampled_from([converse, chat, listed, converse + listed, listed * 3])
 
-    @settings(max_examples=INPUTS, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+    @settings(max_examples=INPUTS, **CHECKED)
     @given(whole.flatmap(mutate.torn) | st.binary(max_size=200))
     def holds(data: bytes) -> None:
         answer = shop.wire.throw(data)
