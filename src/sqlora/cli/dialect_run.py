@@ -73,11 +73,16 @@ def open_run(project: Project | None, dialect: Dialect, url: str | None, wanted:
     if not wanted and url is None:
         yield None
         return
-    from sqlora.sql.execute import Limits, open_database
+    from sqlora.sql.execute import Limits
+    from sqlora.sql.execute.isolated import IsolatedDatabase
 
     if url is None and project is None:
         raise ConfigError("run where? there is no sqlora.toml here", "--database duckdb:///warehouse.duckdb")
-    opened = open_database(url, Path.cwd()) if url else project.open_database()  # type: ignore[union-attr]
+    if url is not None:
+        opened: Database = IsolatedDatabase(url, Path.cwd())
+    else:
+        assert project is not None
+        opened = project.open_database(isolated=True)
     limits = Limits() if project is None else Limits(
         project.evaluate.seconds, project.evaluate.rows, project.evaluate.memory_mb
     )  # fmt: skip
