@@ -111,6 +111,15 @@ def test_a_table_reached_in_two_ways_of_one_length_is_not_guessed() -> None:
     assert [edge.target for edge in graph.join("c", ["b"]) or []] == ["b"]
 
 
+def test_keys_that_name_nothing_are_no_way() -> None:
+    schema = Schema.from_ddl(
+        "CREATE TABLE a (a_id INTEGER PRIMARY KEY, x INTEGER); CREATE TABLE b (a_id INTEGER REFERENCES A (a_id), "
+        "x INTEGER, FOREIGN KEY (a_id, x) REFERENCES a (a_id)); CREATE TABLE c (d INTEGER REFERENCES gone (d))"
+    )
+    graph = Graph(schema)
+    assert [(edge.source, edge.target) for edges in graph.edges.values() for edge in edges] == [("b", "a")]
+
+
 def test_a_key_of_three_tables_is_not_joined_by_using() -> None:
     schema = Schema.from_ddl(
         "CREATE TABLE store (store_id INTEGER PRIMARY KEY); CREATE TABLE clerk (clerk_id INTEGER PRIMARY KEY, store_id INTEGER "

@@ -41,11 +41,12 @@ class Graph:
         found: dict[str, list[Edge]] = {table.name: [] for table in self.schema.tables}
         for table in self.schema.tables:
             for key in table.foreign_keys:
-                if self.schema.get(key.table) is None or key.table == table.name:
-                    continue
+                target = self.schema.get(key.table, key.namespace)
+                if target is None or target.name == table.name or len(key.columns) != len(key.referenced_columns):
+                    continue  # nothing keeps DDL from naming what is not there
                 nullable = any((column := table.get(name)) and column.nullable for name in key.columns)
                 pairs = tuple(zip(key.columns, key.referenced_columns, strict=True))
-                found[table.name].append(Edge(table.name, key.table, pairs, not nullable))
+                found[table.name].append(Edge(table.name, target.name, pairs, not nullable))
         for edge in self.added:
             found[edge.source].append(edge)
         return found
