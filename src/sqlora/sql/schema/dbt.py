@@ -125,12 +125,12 @@ def _relation(node: dict[str, Any], known: Any, dialect: str) -> _Relation:
             )
             for constraint in _list(column, "constraints"):
                 _constrain(relation, constraint, (name,))
-    for column in sorted(_catalogued(known), key=lambda column: column.get("index") or 0):
+    for column in sorted(_catalogued(known), key=_place):
         name, type_ = _text(column, "name"), canonical_type(_text(column, "type"), dialect)
         there = columns.get(name.lower(), Column(name, "", _text(column, "comment")))
         columns[name.lower()] = replace(there, name=name, type=type_ or there.type)
     for constraint in _list(node, "constraints"):
-        _constrain(relation, constraint, tuple(str(name) for name in constraint.get("columns") or ()))
+        _constrain(relation, constraint, _names(constraint, "columns"))
     return relation
 
 
@@ -144,6 +144,11 @@ def _catalogued(known: Any) -> list[dict[str, Any]]:
     return [column for column in found.values() if isinstance(column, dict) and _text(column, "name")]
 
 
+def _place(column: dict[str, Any]) -> int:
+    found = column.get("index")
+    return found if isinstance(found, int) else 0
+
+
 def _constrain(relation: _Relation, constraint: dict[str, Any], columns: tuple[str, ...]) -> None:
     kind = _text(constraint, "type")
     if kind == "primary_key" and columns:
@@ -151,7 +156,7 @@ def _constrain(relation: _Relation, constraint: dict[str, Any], columns: tuple[s
     elif kind == "not_null":
         relation.filled |= {name.lower() for name in columns}
     elif kind == "foreign_key" and columns:
-        target, names = _text(constraint, "to"), tuple(str(name) for name in constraint.get("to_columns") or ())
+        target, names = _text(constraint, "to"), _names(constraint, "to_columns")
         if not target:  # the old way: expression = "warehouse.stores (store_id)"
             found = re.match(
                 r"\s*(?:references\s+)?([\w.\"`\[\]]+)\s*\(([^)]*)\)", _text(constraint, "expression"), re.IGNORECASE
@@ -176,10 +181,10 @@ def _learn(test: dict[str, Any], relations: dict[str, _Relation]) -> None:
     elif kind == "unique" and column:
         relation.unique.append((column,))
     elif kind == "unique_combination_of_columns":
-        relation.unique.append(tuple(str(name) for name in arguments.get("combination_of_columns") or ()))
+        relation.unique.append(_names(arguments, "combination_of_columns"))
     elif kind == "relationships" and column:
-        others = [id for id in _mapping(test, "depends_on").get("nodes") or () if id != _text(test, "attached_node")]
-        target = str(others[0]) if others else _text(test, "attached_node")  # or to itself: a tree
+        others = [id for id in _names(_mapping(test, "depends_on"), "nodes") if id != _text(test, "attached_node")]
+        target = others[0] if others else _text(test, "attached_node")  # or to itself: a tree
         relation.foreign.append(((column,), target, (_text(arguments, "field"),)))
 
 
@@ -238,6 +243,11 @@ def _mapping(item: Any, key: str) -> dict[str, Any]:
 def _list(item: dict[str, Any], key: str) -> list[dict[str, Any]]:
     found = item.get(key)
     return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
+
+
+def _names(item: dict[str, Any], key: str) -> tuple[str, ...]:
+    found = item.get(key)
+    return tuple(each for each in found if isinstance(each, str)) if isinstance(found, list) else ()
 
 
 def _text(item: dict[str, Any], key: str) -> str:

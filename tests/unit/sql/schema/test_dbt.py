@@ -192,6 +192,8 @@ JSON = st.recursive(
 )
 KEYS = [
     "name",
+    "to_columns",
+    "kwargs",
     "columns",
     "schema",
     "resource_type",
@@ -202,6 +204,20 @@ KEYS = [
     "column_name",
     "config",
 ]
+
+
+@pytest.mark.parametrize("odd", [5, None, "x", {"a": 1}, [5, None], [["a"]]])
+def test_lists_that_are_none_are_left_out(tmp_path: Path, odd: Any) -> None:
+    stores, index = "model.shop.stores", {"CITY": {"name": "CITY", "type": "TEXT", "index": odd}}
+    constraints = [{"type": "primary_key", "columns": odd}, {"type": "foreign_key", "columns": ["a"], "to": "b", "to_columns": odd}]
+    found = manifest(
+        node("model", "stores", column("a") | column("b"), constraints=constraints),
+        check("unique_combination_of_columns", stores, combination_of_columns=odd),
+        check("relationships", stores, "a", to="x", field="b"),
+    )
+    found["nodes"][next(id for id in found["nodes"] if "relationships" in id)]["depends_on"] = {"nodes": odd}
+    catalog = {"metadata": {}, "nodes": {stores: {"columns": index | {"B": {"name": "B", "type": "TEXT", "index": 1}}}}}
+    assert {name.lower() for name in read(tmp_path, found, catalog).names} == {"stores"}
 
 
 @settings(deadline=None, max_examples=100)
