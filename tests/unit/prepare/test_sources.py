@@ -75,7 +75,11 @@ def test_parquet(tmp_path: Path) -> None:
     assert (found[-1].reason, found[-1].origin) == ("malformed", "p row 1201")
     with pytest.raises(DatasetError, match=r"parquet:1: has no column 'sql'; it has question, query, level, time"):
         list(read_pairs(path, "p"))
-    path.write_bytes(path.read_bytes()[:-100])
+    whole = path.read_bytes()
+    path.write_bytes(whole.replace(b"level", b"l\xffvel"))
+    with pytest.raises(DatasetError, match="can't be read as Parquet"):
+        list(read_pairs(path, "p", fields={"sql": "query"}))
+    path.write_bytes(whole[:-100])
     with pytest.raises(DatasetError, match="can't be read as Parquet"):
         list(read_pairs(path, "p", fields={"sql": "query"}))
 

@@ -40,7 +40,8 @@ def read_parquet(path: Path, required: Sequence[str]) -> Iterator[Row]:
                 for values in batch:
                     number += 1
                     yield Row(number, dict(zip(columns, map(_plain, values), strict=True)), unit="row")
-        except (duckdb.Error, UnicodeDecodeError) as error:
+        # RuntimeError: the names of the columns are not UTF-8
+        except (duckdb.Error, UnicodeDecodeError, RuntimeError) as error:
             where = f"{path} row {number + 1}" if number else f"{path}:1"
             reason = printable(str(error).strip().split("\n")[0], 200)
             raise DatasetError(f"{where}: can't be read as Parquet: {reason}", "write the file again") from error
