@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from string import ascii_lowercase, ascii_uppercase
 
 from sqlora.sql.schema.schema import Column, ForeignKey, Schema, Table
 
 LOWER = frozenset({"postgres", "redshift", "materialize", "risingwave"})
 UPPER = frozenset({"oracle", "snowflake", "exasol"})
+# Of ASCII only, as PostgreSQL does in UTF-8; Python would make two letters of one (ß, İ).
+_LOWER = str.maketrans(ascii_uppercase, ascii_lowercase)
+_UPPER = str.maketrans(ascii_lowercase, ascii_uppercase)
 PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -17,8 +21,8 @@ def folded(name: str, dialect: str) -> str:
     and `STORE` in Snowflake. Other engines keep the spelling, or tell no cases apart.
     """
     if dialect in LOWER:
-        return name.lower()
-    return name.upper() if dialect in UPPER else name
+        return name.translate(_LOWER)
+    return name.translate(_UPPER) if dialect in UPPER else name
 
 
 def respelt(schema: Schema, dialect: str) -> Schema:

@@ -14,7 +14,7 @@ from sqlora.errors import SchemaError
 from sqlora.sql.dialect import Dialect, load_dialect
 from sqlora.sql.dialect.spec import DialectSpec
 from sqlora.sql.schema import Column, ForeignKey, Schema, Table
-from sqlora.sql.schema.folding import respelt
+from sqlora.sql.schema.folding import folded, respelt
 
 DDL = """
 -- where we sell
@@ -149,6 +149,11 @@ def test_names_go_from_dialect_to_dialect_as_those_of_a_query_do(
     assert customer.primary_key == (expected[1],)
     assert customer.foreign_keys[0].qualified_table == expected[0]
     assert customer.foreign_keys[0].referenced_columns == customer.primary_key
+
+
+def test_only_letters_of_ascii_are_folded() -> None:
+    assert folded("Straße İ", "snowflake") == "STRAßE İ"
+    assert folded("STRAẞE İ", "postgres") == "straẞe İ"
 
 
 @pytest.mark.parametrize(
