@@ -32,6 +32,7 @@ from sqlora.sql.check import check
 from sqlora.sql.compare import compare, is_ordered
 from sqlora.sql.constructs import constructs, uses
 from sqlora.sql.dialect import Dialect
+from sqlora.sql.dialect.dialect import PARSER_FAILURES
 from sqlora.sql.execute import Database, Limits, ResultSet
 from sqlora.sql.schema import Schema, Style
 from sqlora.sql.schema.needed import NOTHING, Needed, needed_by, recall
@@ -42,8 +43,8 @@ PROBE = Limits(rows=200)
 PROOF_ROWS = 10_000  # two results are compared whole
 KNOWN, SYSTEMS = 4_096, 64  # verdicts and system texts remembered
 ANYTHING = Rules()
-# What sqlglot's code stumbles over when it is given what nobody would write; a source may hold anything.
-PARSER_FAILURES = (SqlglotError, ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError)
+# A source may hold anything, and a tree that was parsed need not be one that sqlglot can write.
+FAILURES = (SqlglotError, *PARSER_FAILURES)
 
 
 class _ReadOnce:
@@ -126,7 +127,7 @@ class Checker:
             context = self._contexts.of(candidate)
         except BusyError:
             raise
-        except (SqloraError, RecursionError, *PARSER_FAILURES) as error:
+        except (SqloraError, RecursionError, *FAILURES) as error:
             reason = "table" if candidate.ddl is None and candidate.database is None else "schema"
             return reject(reason, example, _message(error), candidate.origin)
         verdict = self._verdict(candidate, context)
@@ -197,7 +198,7 @@ class Checker:
             return Verdict("syntax", _message(error))
         except RecursionError:
             return Verdict("syntax", "the query is nested too deeply")
-        except PARSER_FAILURES as error:
+        except FAILURES as error:
             return Verdict("syntax", f"the parser failed on it: {error!r:.200}")
 
     def _good(self, sql: str, tree: exp.Expr, context: Context) -> Verdict:

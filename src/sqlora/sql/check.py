@@ -65,13 +65,19 @@ def check(sql: str, dialect: Dialect, schema: Schema) -> list[Finding]:
         return [Finding("syntax", "the query is nested too deeply")]
     if not _is_one_query(statements, findings):
         return findings.found
-    tree = statements[0]
+    try:
+        _look(statements[0], dialect, schema, findings)
+    except RecursionError:
+        return [Finding("syntax", "the query is nested too deeply")]
+    return sorted(findings.found, key=lambda finding: (finding.line, finding.column))
+
+
+def _look(tree: exp.Expr, dialect: Dialect, schema: Schema, findings: Findings) -> None:
     _check_nodes(tree, dialect, findings)
     if (copies := _expanded(tree)) > MOST_COPIES:
         findings.add("statement", f"its WITH clause stands for {copies:,} copies of its queries, which no engine plans")
     if not findings.found:  # names inside of an INSERT are beside the point
         Resolver(schema, findings).query(tree, {}, None)
-    return sorted(findings.found, key=lambda finding: (finding.line, finding.column))
 
 
 def _is_one_query(statements: list[exp.Expr], findings: Findings) -> bool:

@@ -218,3 +218,17 @@ def test_places_are_those_of_the_house_text(house: Dialect) -> None:
 def test_functions_of_the_specs_templates_are_trusted(house: Dialect) -> None:
     assert findings("SELECT SPLIT(store_name) FROM store", house) == []
     assert findings("SELECT REGEXP_SPLIT_TO_TABLE(store_name, ',') FROM store")[0].kind == "function"
+
+
+@pytest.mark.parametrize(
+    ("dialect", "sql"),
+    [
+        ("duckdb", "SELECT {: 1} FROM t"),
+        ("tsql", "SELECT DATEDIFF('', a, a) FROM t"),
+        ("duckdb", " UNION ".join(["SELECT 1"] * 1100)),
+        ("duckdb", "SELECT a" + "::INT" * 1100 + " FROM t"),
+    ],
+)
+def test_what_the_parser_stumbles_over_is_a_finding(dialect: str, sql: str) -> None:
+    [found] = check(sql, load_dialect(dialect), Schema.from_ddl("CREATE TABLE t (a INT)"))
+    assert found.kind == "syntax"

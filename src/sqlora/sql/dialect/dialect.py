@@ -41,6 +41,9 @@ from sqlora.sql.dialect.template import MARK
 from sqlora.sql.dialect.types import Types
 from sqlora.sql.dialect.words import WordError, Words, needs_quotes
 
+# What sqlglot's parser stumbles over when it is given what nobody would write.
+PARSER_FAILURES = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError)
+
 
 class Dialect:
     """A SQL dialect that parses to, and generates from, trees in the terms of ``base``.
@@ -136,6 +139,8 @@ class Dialect:
             raise self._unparsed(sql, error) from error
         except RecursionError as error:
             raise _too_deep(sql) from error
+        except PARSER_FAILURES as error:
+            raise self._error(sql, f"it can't be read as SQL ({type(error).__name__} in the parser)", 0, 1) from error
         for tree in trees:
             self._settle_quotes(tree, sql)
         return trees
