@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import sqlite3
 import subprocess
 import sys
@@ -54,6 +55,15 @@ def test_rows_and_names(database: Database) -> None:
     assert result.rows[:2] == [("Leeds", 1), ("York", 2)]
     assert not result.truncated
     assert result.seconds >= 0
+
+
+def test_moments_with_a_time_zone_are_fetched(tmp_path: Path) -> None:
+    with duckdb.connect(str(tmp_path / "data")) as connection:
+        connection.execute("CREATE TABLE ev (happened TIMESTAMPTZ); INSERT INTO ev VALUES ('2024-01-01 12:00:00+02')")
+    with open_database("duckdb:///data", tmp_path) as opened:
+        rows = opened.run("SELECT MAX(happened), now() > MAX(happened), [MAX(happened)] FROM ev").rows
+    noon = dt.datetime(2024, 1, 1, 10, tzinfo=dt.UTC)
+    assert rows == [(noon, True, [noon])]
 
 
 def test_the_row_limit_cuts_and_says_so(database: Database) -> None:
