@@ -77,7 +77,7 @@ def _look(tree: exp.Expr, dialect: Dialect, schema: Schema, findings: Findings) 
     if (copies := _expanded(tree)) > MOST_COPIES:
         findings.add("statement", f"its WITH clause stands for {copies:,} copies of its queries, which no engine plans")
     if not findings.found:  # names inside of an INSERT are beside the point
-        Resolver(schema, findings).query(tree, {}, None)
+        Resolver(schema, findings, dialect.base).query(tree, {}, None)
 
 
 def _is_one_query(statements: list[exp.Expr], findings: Findings) -> bool:

@@ -15,7 +15,8 @@ from difflib import get_close_matches
 from sqlglot import exp
 
 from sqlora.sql.finding import Findings
-from sqlora.sql.schema import Schema
+from sqlora.sql.schema import Schema, Table
+from sqlora.sql.spelling import Spelling, Spelt
 
 Output = tuple[str, ...] | None  # names of the columns that come out; None: any name may
 Tables = dict[str, Output]  # CTEs in sight, by lower-case name
@@ -26,10 +27,14 @@ SOURCES = ("from_", "from", "joins", "laterals", "with_", "with")  # resolved ap
 
 @dataclass
 class Source:
-    """Something in FROM: its name in the query (lower case) and its columns."""
+    """Something in FROM: its name in the query (lower case) and its columns; ``spelt`` maps these to the database's
+    names where case matters, ``exact`` is its own name then.
+    """
 
     name: str
     columns: Output
+    spelt: Spelt | None = None
+    exact: str = ""
 
     def has(self, column: str) -> bool:
         """Whether the column may be there."""
@@ -65,9 +70,11 @@ class Scope:
 class Resolver:
     """Walks one query and reports names to ``findings``."""
 
-    def __init__(self, schema: Schema, findings: Findings) -> None:
+    def __init__(self, schema: Schema, findings: Findings, dialect: str) -> None:
+        """``dialect`` is sqlglot's name of the engine that the query is for."""
         self.schema = schema
         self.findings = findings
+        self.spelling = Spelling(schema, findings, dialect)
 
     def query(self, node: exp.Expr, tables: Tables, outer: Scope | None) -> Output:
         """Resolve a query; the names of its columns."""
@@ -153,6 +160,7 @@ class Resolver:
                     key,
                 )
                 return
+            self.spelling.column(key, sources)
         holders = [source for source in left if source.columns is not None and name in source.columns]
         if len(holders) > max(1, scope.merged[name]):
             self.findings.add("ambiguous", _ambiguous(key.name, holders), key)
@@ -171,8 +179,12 @@ class Resolver:
 
     def _named_source(self, node: exp.Expr, scope: Scope, tables: Tables) -> Source:
         name, columns = node.alias_or_name.lower(), _alias_columns(node)
+        spelt: Spelt | None = None
         if isinstance(node, exp.Table) and isinstance(node.this, exp.Identifier):
-            output = _renamed(self._table(node, tables), columns)
+            found, output = self._table(node, tables)
+            output = _renamed(output, columns)
+            if found is not None and columns is None:
+                spelt = self.spelling.columns(found)
         else:
             output = columns
             inner = node.this if isinstance(node, (exp.Subquery, exp.Lateral)) else None
@@ -181,20 +193,22 @@ class Resolver:
                 output = _renamed(self.query(inner, self._ctes(node, tables, scope), scope), columns)
             else:
                 self._expressions([node], scope, tables)
-        return Source(name, None if node.args.get("pivots") else output)
+        return Source(name, None if node.args.get("pivots") else output, spelt, self.spelling.own(node))
 
-    def _table(self, node: exp.Table, tables: Tables) -> Output:
+    def _table(self, node: exp.Table, tables: Tables) -> tuple[Table | None, Output]:
+        """The schema's table, unless it is a CTE; and the names of its columns."""
         if not node.db and node.name.lower() in tables:
-            return tables[node.name.lower()]
+            return None, tables[node.name.lower()]
         found = self.schema.get(node.name, node.db)
         if found is not None:
-            return tuple(column.name.lower() for column in found.columns)
+            found = self.spelling.table(node, found)
+            return found, tuple(column.name.lower() for column in found.columns)
         written = f"{node.db}.{node.name}" if node.db else node.name
         close = get_close_matches(node.name.lower(), [*(name.lower() for name in self.schema.names), *tables], 1, 0.6)
         self.findings.add(
             "table", f"no table {written!r}" + (f"; did you mean {close[0]}?" if close else ""), node.this
         )
-        return None
+        return None, None
 
     def _expressions(
         self, parts: Iterable[exp.Expr], scope: Scope, tables: Tables, first: Iterable[str] = frozenset()
@@ -233,6 +247,8 @@ class Resolver:
                     self.findings.add(
                         "column", f"no column {node.name!r} in {node.table}" + self._hint(name, [source]), node.this
                     )
+                self.spelling.qualifier(node.args["table"], scope)
+                self.spelling.column(node.this, [source])
                 return
         first = node.parts[0].name.lower()  # struct access: column.field, table.column.field
         for level in scope.chain():
@@ -265,6 +281,8 @@ class Resolver:
                     self.findings.add("ambiguous", _ambiguous(node.name, holders), node.this)
                 return
             if holders or level.open or name in level.aliases or _find(level, name):
+                if holders and not level.open and name not in level.aliases:
+                    self.spelling.column(node.this, (source for each in scope.chain() for source in each.sources))
                 return
             if name in ROW_IDS and level.sources:
                 return

@@ -176,6 +176,47 @@ def test_postgres_functions_with_powers_are_refused(sql: str) -> None:
     assert {finding.kind for finding in findings(sql, load_dialect("postgres"))} == {"function"}
 
 
+CASES = 'CREATE TABLE "Customer" (id INT, "fullName" TEXT, "Id" INT); CREATE TABLE visit (visit_id INT, id INT)'
+
+
+@pytest.mark.parametrize(
+    ("dialect", "sql", "message"),
+    [
+        ("postgres", "SELECT id FROM Customer", """no table 'customer'; write "Customer" in quotes"""),
+        ("postgres", 'SELECT fullName FROM "Customer"', """no column 'fullname' in customer; write "fullName" in quotes"""),
+        ("postgres", 'SELECT c.fullName FROM "Customer" c', """no column 'fullname' in c; write "fullName" in quotes"""),
+        ("postgres", 'SELECT "ID" FROM visit', "no column 'ID' in visit; write id without quotes"),
+        ("postgres", 'SELECT visit_id FROM "Customer" JOIN visit USING ("Id")', "no column 'Id' in visit; write id without quotes"),
+        ("postgres", 'SELECT Customer.id FROM "Customer"', """no table or alias 'customer' in FROM; write "Customer" in quotes"""),
+        ("snowflake", 'SELECT "id" FROM VISIT', "no column 'id' in visit; write ID without quotes"),
+        ("oracle", 'SELECT fullName FROM "Customer"', """no column 'FULLNAME' in customer; write "fullName" in quotes"""),
+    ],
+)
+def test_case_matters_where_the_engine_folds_names(dialect: str, sql: str, message: str) -> None:
+    schema = Schema.from_ddl(CASES, dialect)
+    assert [finding.message for finding in check(sql, load_dialect(dialect), schema)] == [message]
+    # the same query over a database of another engine: names are as that engine has them
+    assert check(sql, load_dialect(dialect), Schema(schema.tables, "duckdb")) == []
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        'SELECT ID, "Id", "fullName" FROM "Customer" AS C WHERE c.Id = 1 ORDER BY "fullName"',
+        'SELECT "Customer".id, Visit.Visit_Id FROM "Customer" JOIN Visit ON Visit.ID = "Customer".id',
+        'SELECT total FROM (SELECT COUNT("fullName") AS "Total" FROM "Customer") q',  # only the schema's names are known
+        'WITH Customer AS (SELECT 1 AS fullName) SELECT fullName FROM Customer',
+        'SELECT (SELECT MAX("fullName") FROM visit) FROM "Customer"',
+    ],
+)
+def test_names_in_the_case_that_the_engine_has_are_sound(sql: str) -> None:
+    assert check(sql, load_dialect("postgres"), Schema.from_ddl(CASES, "postgres")) == []
+
+
+def test_redshift_folds_quoted_names_too() -> None:
+    assert check('SELECT "ID" FROM "Visit"', load_dialect("redshift"), Schema.from_ddl(CASES, "redshift")) == []
+
+
 HOUSE = """
 name = "house"
 base = "duckdb"

@@ -10,6 +10,7 @@ from sqlora.sql.schema.schema import Column, ForeignKey, Schema, Table
 
 LOWER = frozenset({"postgres", "redshift", "materialize", "risingwave"})
 UPPER = frozenset({"oracle", "snowflake", "exasol"})
+BLIND = frozenset({"redshift"})  # quotes keep no case there, unless the session is told so
 # Of ASCII only, as PostgreSQL does in UTF-8; Python would make two letters of one (ß, İ).
 _LOWER = str.maketrans(ascii_uppercase, ascii_lowercase)
 _UPPER = str.maketrans(ascii_lowercase, ascii_uppercase)
@@ -23,6 +24,19 @@ def folded(name: str, dialect: str) -> str:
     if dialect in LOWER:
         return name.translate(_LOWER)
     return name.translate(_UPPER) if dialect in UPPER else name
+
+
+def tells_cases_apart(dialect: str) -> bool:
+    """Whether `"Store"` and `store` are two names there: quoted ones are kept as they are, others folded."""
+    return dialect in (LOWER | UPPER) - BLIND
+
+
+def spelling(name: str, dialect: str) -> str:
+    """How a query writes the name of the database, in words: `"fullName" in quotes`."""
+    if PLAIN.fullmatch(name) and name == folded(name, dialect):
+        return f"{name} without quotes"
+    quoted = name.replace('"', '""')
+    return f'"{quoted}" in quotes'
 
 
 def respelt(schema: Schema, dialect: str) -> Schema:
