@@ -26,7 +26,7 @@ from sqlora.prepare.contexts import Context, Contexts, Recent
 from sqlora.prepare.empty_tables import EmptyTables
 from sqlora.prepare.examples import Candidate, Example, Rejection
 from sqlora.prepare.reasons import reject
-from sqlora.prepare.rewrite import read_foreign
+from sqlora.prepare.rewrite import qualify, read_foreign
 from sqlora.prepare.texts import Rules, fault, holds_answer, text_fault, tokens
 from sqlora.sql.check import check
 from sqlora.sql.compare import compare, is_ordered
@@ -48,16 +48,21 @@ FAILURES = (SqlglotError, *PARSER_FAILURES)
 
 
 class _ReadOnce:
-    """A dialect for one check, which keeps the trees that it parses: parsing is most of the work of a check."""
+    """A dialect for one check, which keeps the trees that it parses: parsing is most of the work of a check.
 
-    def __init__(self, dialect: Dialect) -> None:
+    Their tables are named as the schema does; ``requalified`` where the text names them otherwise.
+    """
+
+    def __init__(self, dialect: Dialect, context: Context) -> None:
         self.name, self.spec, self.base = dialect.name, dialect.spec, dialect.base
         self.trees: list[Any] = []
-        self._dialect = dialect
+        self.requalified = False
+        self._dialect, self._context = dialect, context
 
     def parse_any(self, sql: str) -> list[Any]:
         """As `Dialect.parse_any`."""
         self.trees = list(self._dialect.parse_any(sql))
+        self.requalified = any([qualify(tree, self._context) for tree in self.trees])
         return self.trees
 
 
@@ -219,12 +224,12 @@ class Checker:
     def _in_dialect(self, candidate: Candidate, context: Context, original: exp.Query | None) -> tuple[str, exp.Expr]:
         """The query in the dialect's normal form, and the tree that the dialect reads there."""
         sql = candidate.example.sql if original is None else self.dialect.generate(original)
-        once = _ReadOnce(self.dialect)
+        once = _ReadOnce(self.dialect, context)
         if findings := check(sql, cast(Dialect, once), context.schema):
             raise _Fault(findings[0].kind, "; ".join(finding.message for finding in findings))
         tree = once.trees[0]
-        if candidate.normal or tree == original:  # generating it again would give the same text
-            return sql, tree
+        if not once.requalified and (candidate.normal or tree == original):
+            return sql, tree  # generating it again would give the same text
         return self.dialect.generate(tree), tree
 
     def _require_sense(self, tree: exp.Expr, context: Context) -> None:

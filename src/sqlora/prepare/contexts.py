@@ -81,6 +81,11 @@ class Context:
         """As `tables`, of all tables' columns."""
         return {column.name.lower(): column.name for table in self.schema.tables for column in table.columns}
 
+    @cached_property
+    def namespaces(self) -> dict[str, str]:
+        """As `tables`, of the tables' namespaces."""
+        return {table.namespace.lower(): table.namespace for table in self.schema.tables if table.namespace}
+
     def spell(self, identifier: object, names: dict[str, str]) -> bool:
         """Write the identifier as the model is shown its name; False where it is not among ``names``."""
         spelling = names.get(identifier.name.lower()) if isinstance(identifier, exp.Identifier) else None

@@ -14,6 +14,7 @@ from sqlora.errors import DialectError
 from sqlora.prepare.contexts import Context
 from sqlora.sql.dialect import Dialect
 from sqlora.sql.finding import Findings
+from sqlora.sql.schema import DEFAULT_NAMESPACES, Table
 
 
 def read_foreign(sql: str, written_in: Dialect, context: Context) -> exp.Query:
@@ -37,7 +38,44 @@ def read_foreign(sql: str, written_in: Dialect, context: Context) -> exp.Query:
             context.spell(qualifier, context.tables)
         if not context.spell(column.this, context.columns) and qualifier is None:
             _settle_text(column, places, {*context.tables, *aliases})
+    qualify(tree, context)
+    for node in tree.find_all(exp.Table, exp.Column):
+        context.spell(node.args.get("db"), context.namespaces)
     return tree
+
+
+def qualify(tree: exp.Expr, context: Context) -> bool:
+    """Name the tables (in place) as the schema does, and so as a model is shown them; whether anything changed.
+
+    A log of Snowflake says PROD.SALES.ORDERS, or just ORDERS after USE SCHEMA; the database that it is taught over has
+    sales.orders, or no namespaces.
+    """
+    made = {cte.alias.lower() for cte in tree.find_all(exp.CTE)}
+    changed = False
+    for node in list(tree.find_all(exp.Table, exp.Column)):
+        if not node.args.get("db") and (isinstance(node, exp.Column) or node.name.lower() in made):
+            continue  # by its table's name or alias; a query of WITH
+        name = node.table if isinstance(node, exp.Column) else node.name
+        found = context.schema.get(name, node.text("db")) if name else None
+        if found is not None:
+            changed |= _set_namespace(node, found, context)
+    return changed
+
+
+def _set_namespace(node: exp.Expr, found: Table, context: Context) -> bool:
+    before = node.text("catalog"), node.text("db")
+    node.set("catalog", None)
+    if not found.namespace:
+        node.set("db", None)
+    elif not before[1] and found.namespace.lower() not in DEFAULT_NAMESPACES and _is_only(found, context):
+        node.set("db", exp.to_identifier(found.namespace))
+        context.spell(node.args["db"], context.namespaces)
+    return before != (node.text("catalog"), node.text("db"))
+
+
+def _is_only(found: Table, context: Context) -> bool:
+    """Whether a bare name can mean no other table."""
+    return sum(table.name.lower() == found.name.lower() for table in context.schema.tables) == 1
 
 
 def _settle_text(node: exp.Column, places: Findings, names: set[str]) -> None:

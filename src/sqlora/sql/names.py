@@ -15,7 +15,7 @@ from difflib import get_close_matches
 from sqlglot import exp
 
 from sqlora.sql.finding import Findings
-from sqlora.sql.schema import Schema, Table
+from sqlora.sql.schema import DEFAULT_NAMESPACES, Schema, Table
 from sqlora.sql.spelling import Spelling, Spelt
 
 Output = tuple[str, ...] | None  # names of the columns that come out; None: any name may
@@ -200,13 +200,18 @@ class Resolver:
         if not node.db and node.name.lower() in tables:
             return None, tables[node.name.lower()]
         found = self.schema.get(node.name, node.db)
-        if found is not None:
+        elsewhere = found is not None and not node.db and found.namespace.lower() not in {"", *DEFAULT_NAMESPACES}
+        if found is not None and not elsewhere:
             found = self.spelling.table(node, found)
             return found, tuple(column.name.lower() for column in found.columns)
         written = f"{node.db}.{node.name}" if node.db else node.name
-        close = get_close_matches(node.name.lower(), [*(name.lower() for name in self.schema.names), *tables], 1, 0.6)
+        if elsewhere:  # no engine looks there for a bare name, unless it is told to
+            close = [table.qualified_name for table in self.schema.tables if table.name.lower() == node.name.lower()]
+        else:
+            known = [*(name.lower() for name in self.schema.names), *tables]
+            close = get_close_matches(node.name.lower(), known, 1, 0.6)
         self.findings.add(
-            "table", f"no table {written!r}" + (f"; did you mean {close[0]}?" if close else ""), node.this
+            "table", f"no table {written!r}" + (f"; did you mean {' or '.join(close[:3])}?" if close else ""), node.this
         )
         return None, None
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from sqlora.prepare.check import Checker
@@ -12,7 +14,7 @@ from sqlora.prepare.examples import Candidate, Example, Rejection
 from sqlora.prepare.reasons import REASONS
 from sqlora.prepare.texts import QUESTION_LIMIT, SQL_LIMIT
 from sqlora.sql.dialect import Dialect, load_dialect
-from sqlora.sql.execute import Database, Limits, ResultSet, isolated
+from sqlora.sql.execute import Database, Limits, ResultSet, isolated, open_database
 from sqlora.sql.schema import Schema
 
 
@@ -73,6 +75,52 @@ def test_a_long_question_is_refused(checker: Checker) -> None:
     rejected = _check(checker, "SELECT 1", question="x" * (QUESTION_LIMIT + 1))
     assert isinstance(rejected, Rejection)
     assert rejected.reason == "question too long"
+
+
+@pytest.mark.parametrize(
+    ("dialect", "sql", "expected"),
+    [
+        ("duckdb", "SELECT DISTINCT city FROM public.customers", "SELECT DISTINCT city FROM customers"),
+        ("duckdb", "SELECT public.customers.city FROM public.customers", "SELECT customers.city FROM customers"),
+        ("snowflake", "SELECT ID FROM PROD.PUBLIC.CUSTOMERS", "SELECT ID FROM CUSTOMERS"),
+        ("snowflake", "SELECT PROD.SALES.ORDERS.ID FROM PROD.SALES.ORDERS", "SELECT SALES.ORDERS.ID FROM SALES.ORDERS"),
+        ("snowflake", "WITH x AS (SELECT ID FROM PROD.SALES.ORDERS) SELECT ID FROM x", "WITH x AS (SELECT ID FROM SALES.ORDERS) SELECT ID FROM x"),
+        ("duckdb", "SELECT id FROM orders AS o WHERE o.id = 1", "SELECT id FROM sales.orders AS o WHERE o.id = 1"),
+        ("duckdb", "SELECT orders.id FROM Orders", "SELECT orders.id FROM sales.Orders"),
+        ("duckdb", "WITH orders AS (SELECT 1 AS id) SELECT id FROM orders", "WITH orders AS (SELECT 1 AS id) SELECT id FROM orders"),
+    ],
+)  # fmt: skip
+def test_tables_are_named_with_the_schema_s_own_namespace(namespaces: Database, dialect: str, sql: str, expected: str) -> None:
+    with Checker(load_dialect(dialect), namespaces.schema(), namespaces) as checker:
+        checked = _check(checker, sql)
+    assert isinstance(checked, Example), checked
+    assert checked.sql == expected
+
+
+def test_names_of_another_engine_are_spelt_as_the_schema_s(namespaces: Database) -> None:
+    with Checker(load_dialect("duckdb"), namespaces.schema(), namespaces) as checker:
+        sql = "SELECT PROD.SALES.ORDERS.ID FROM PROD.SALES.ORDERS JOIN CUSTOMERS ON ORDERS.ID = CUSTOMERS.ID"
+        checked = checker.check(Candidate(Example("q", sql, "s"), written_in="snowflake", prove=True))
+    assert isinstance(checked, Example), checked
+    assert checked.sql == "SELECT sales.orders.id FROM sales.orders JOIN customers ON orders.id = customers.id"
+
+
+def test_a_bare_name_that_may_be_one_of_two_is_rejected(namespaces: Database) -> None:
+    with Checker(load_dialect("duckdb"), namespaces.schema(), namespaces) as checker:
+        rejected = _check(checker, "SELECT id FROM returns")
+    assert isinstance(rejected, Rejection)
+    assert (rejected.reason, rejected.detail) == ("table", "no table 'returns'; did you mean sales.returns or web.returns?")
+
+
+@pytest.fixture
+def namespaces(tmp_path: Path) -> Iterator[Database]:
+    with duckdb.connect(str(tmp_path / "spaces.duckdb")) as connection:
+        connection.execute(
+            """CREATE TABLE customers (id INT, city TEXT); CREATE SCHEMA sales; CREATE TABLE sales.orders (id INT);
+            CREATE TABLE sales.returns (id INT); CREATE SCHEMA web; CREATE TABLE web.returns (id INT)"""
+        )
+    with open_database("duckdb:///spaces.duckdb", tmp_path) as opened:
+        yield opened
 
 
 def test_a_slow_query_is_refused_for_its_limit(dialect: Dialect, schema: Schema, database: Database) -> None:

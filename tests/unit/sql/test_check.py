@@ -54,7 +54,6 @@ def findings(sql: str, dialect: Dialect = DUCKDB) -> list[Finding]:
     SELECT * FROM (SELECT store_id, COUNT(*) FROM sale GROUP BY 1) q
     SELECT main.store.store_name FROM main.store
     SELECT net_amount FROM archive.old_sale
-    SELECT net_amount FROM old_sale
     SELECT s.*, r."group" FROM store s LEFT JOIN region r ON s.region_id = r.region_id
     SELECT q.total FROM store, LATERAL (SELECT SUM(net_amount) AS total FROM sale o WHERE o.store_id = store.store_id) q
     SELECT rowid FROM store
@@ -96,6 +95,7 @@ def test_sound_queries_have_no_findings(sql: str) -> None:
         ("SELECT SUM(sale.net_amout) FROM sale", "column", "net_amout", "in sale; did you mean net_amount?"),
         ("SELECT net_amount FROM store", "column", "net_amount", "in store; it is in sale"),
         ("SELECT store_name FROM stores", "table", "stores", "did you mean store?"),
+        ("SELECT net_amount FROM old_sale", "table", "old_sale", "no table 'old_sale'; did you mean archive.old_sale?"),
         ("SELECT a FROM information_schema.tables", "table", "tables", "'information_schema.tables'"),
         ("SELECT * FROM 'data.csv'", "table", "'data.csv'", "no table 'data.csv'"),
         ("SELECT * FROM sqlite_master", "table", "sqlite_master", "no table"),
