@@ -54,7 +54,10 @@ class ForeignKey:
 
 @dataclass(frozen=True)
 class Table:
-    """A table or view; ``namespace`` is the database's schema it is in, '' for the default one."""
+    """A table or view; ``namespace`` is the database's schema it is in, '' for the default one.
+
+    A foreign key that was declared twice, as many dumps do, is there once: two would be two ways to join.
+    """
 
     name: str
     columns: tuple[Column, ...]
@@ -62,6 +65,13 @@ class Table:
     foreign_keys: tuple[ForeignKey, ...] = ()
     comment: str = ""
     namespace: str = ""
+
+    def __post_init__(self) -> None:
+        if len(self.foreign_keys) > 1:
+            keys: dict[tuple[object, ...], ForeignKey] = {}
+            for key in self.foreign_keys:
+                keys.setdefault(_what_it_says(key), key)
+            object.__setattr__(self, "foreign_keys", tuple(keys.values()))
 
     @property
     def qualified_name(self) -> str:
@@ -75,6 +85,12 @@ class Table:
     @cached_property
     def _by_name(self) -> dict[str, Column]:
         return {found.name.lower(): found for found in reversed(self.columns)}  # of two, the first
+
+
+def _what_it_says(key: ForeignKey) -> tuple[object, ...]:
+    """A key without the case of its names."""
+    columns, targets = ([name.lower() for name in names] for names in (key.columns, key.referenced_columns))
+    return key.qualified_table.lower(), tuple(columns), tuple(targets)
 
 
 @dataclass(frozen=True)

@@ -332,3 +332,14 @@ PIECES = [
 def test_any_text_is_a_schema_or_one_error(ddl: str, dialect: str) -> None:
     with contextlib.suppress(SchemaError):
         assert Schema.from_ddl(ddl, dialect).tables
+
+
+def test_a_foreign_key_that_is_declared_twice_is_one() -> None:
+    ddl = """
+    CREATE TABLE region (id INT PRIMARY KEY);
+    CREATE TABLE store (id INT, region_id INT REFERENCES region, old_region INT REFERENCES region (id));
+    ALTER TABLE store ADD CONSTRAINT a FOREIGN KEY (region_id) REFERENCES region (id);
+    ALTER TABLE store ADD CONSTRAINT b FOREIGN KEY (Region_Id) REFERENCES Region (Id);
+    """
+    keys = (ForeignKey(("region_id",), "region", ("id",)), ForeignKey(("old_region",), "region", ("id",)))
+    assert Schema.from_ddl(ddl, "mysql").table("store").foreign_keys == keys
