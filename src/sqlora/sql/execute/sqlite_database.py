@@ -24,6 +24,10 @@ from sqlora.sql.schema.ddl import canonical_type
 
 RECURSIVE = 33  # SQLITE_RECURSIVE, which Python 3.11 has no name for
 VALUE_BYTES = 10_000_000  # the longest text, blob or row
+NAMES = """
+SELECT name FROM sqlite_master WHERE type IN ('table', 'view') AND substr(name, 1, 7) <> 'sqlite_' ORDER BY rowid"""
+SHADOWS = "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'shadow'"
+COLUMNS = "SELECT name, type, \"notnull\", pk FROM pragma_table_xinfo(?) WHERE hidden <> 1"  # generated: 2, 3
 STEPS = 1_000  # virtual machine steps between looks at the clock: some 50 µs
 
 
@@ -39,13 +43,18 @@ class SQLiteDatabase(Database):
             connection.execute("SELECT COUNT(*) FROM sqlite_master")
 
     def schema(self) -> Schema:
-        """Tables and views in the order they were made. SQLite has no comments."""
+        """Tables and views in the order they were made. SQLite has no comments.
+
+        Without what no query can read, or should: views of a table that is gone, virtual tables of a module that is
+        not there, and the tables in which a virtual table (full-text search) keeps what it knows.
+        """
         with self._connection() as connection:
-            names = connection.execute(
-                "SELECT name FROM sqlite_master WHERE type IN ('table', 'view') "
-                "AND substr(name, 1, 7) <> 'sqlite_' ORDER BY rowid"
-            ).fetchall()
-            return Schema(tuple(_table(connection, name) for (name,) in names), "sqlite")
+            names = [name for (name,) in connection.execute(NAMES)]
+            if sqlite3.sqlite_version_info >= (3, 37):  # it lists no tables before
+                inner = {name for (name,) in connection.execute(SHADOWS)}
+                names = [name for name in names if name not in inner]
+            tables = (_table(connection, name) for name in names)
+            return Schema(tuple(table for table in tables if table is not None), "sqlite")
 
     def run(self, sql: str, limits: Limits = Limits()) -> ResultSet:  # noqa: B008 (frozen)
         """Run one SELECT; see `Database.run`."""
@@ -127,10 +136,17 @@ def _query_error(error: sqlite3.Error | sqlite3.Warning, limits: Limits) -> Sqlo
     return QueryError(f"SQLite refused the query: {error}")
 
 
-def _table(connection: sqlite3.Connection, name: str) -> Table:
+def _table(connection: sqlite3.Connection, name: str) -> Table | None:
+    """None for one that SQLite itself can't read."""
     columns: list[Column] = []
     keys: list[tuple[int, str]] = []
-    for _, column, kind, not_null, _, position in connection.execute("SELECT * FROM pragma_table_info(?)", (name,)):
+    try:
+        found = connection.execute(COLUMNS, (name,)).fetchall()
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorname == "SQLITE_ERROR":  # no such table, no such module; a lock has another name
+            return None
+        raise
+    for column, kind, not_null, position in found:
         columns.append(Column(column, canonical_type(kind, "sqlite"), "", not not_null and not position))
         if position:
             keys.append((position, column))

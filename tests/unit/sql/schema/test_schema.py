@@ -228,6 +228,39 @@ def test_from_sqlite(tmp_path: Path) -> None:
     }
 
 
+def test_what_sqlite_cannot_read_is_no_table(tmp_path: Path) -> None:
+    connection = sqlite3.connect(tmp_path / "w.sqlite")
+    connection.executescript(
+        """
+        CREATE TABLE gone (a); CREATE VIEW of_gone AS SELECT a FROM gone; DROP TABLE gone;
+        CREATE TABLE kept (a); CREATE VIEW of_kept AS SELECT a FROM kept;
+        CREATE VIRTUAL TABLE strange USING rtree (id, low, high);
+        PRAGMA writable_schema = ON;
+        UPDATE sqlite_master SET sql = 'CREATE VIRTUAL TABLE strange USING nosuch (id)' WHERE name = 'strange';
+        """
+    )
+    connection.close()
+    names = Schema.from_database(str(tmp_path / "w.sqlite")).names
+    assert {"kept", "of_kept"} <= set(names)
+    assert not {"of_gone", "strange"} & set(names)
+
+
+def test_sqlites_generated_columns_are_there_and_what_full_text_search_keeps_is_not(tmp_path: Path) -> None:
+    connection = sqlite3.connect(tmp_path / "w.sqlite")
+    connection.executescript(
+        """
+        CREATE TABLE line (price INT, number INT, total INT AS (price * number), stored INT AS (price + 1) STORED);
+        CREATE VIRTUAL TABLE note USING fts5 (title, body);
+        CREATE TABLE note_data_of_ours (x);
+        """
+    )
+    connection.close()
+    schema = Schema.from_database(str(tmp_path / "w.sqlite"))
+    assert schema.names == ("line", "note", "note_data_of_ours")
+    assert [column.name for column in schema.table("line").columns] == ["price", "number", "total", "stored"]
+    assert [column.name for column in schema.table("note").columns] == ["title", "body"]
+
+
 def test_lookups() -> None:
     assert SCHEMA.table("STORE") is SCHEMA.tables[0]
     assert SCHEMA.get("nosuch") is None
