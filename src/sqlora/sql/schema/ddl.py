@@ -21,7 +21,8 @@ from sqlglot.parser import Parser
 from sqlglot.tokenizer_core import Token, TokenType
 
 from sqlora.errors import SchemaError
-from sqlora.sql.schema.ddl_reduced import reduced
+from sqlora.sql.schema.ddl_derived import Find, like_columns, original, selected
+from sqlora.sql.schema.ddl_reduced import reduced, reduced_view
 from sqlora.sql.schema.folding import folded
 from sqlora.sql.schema.schema import DEFAULT_NAMESPACES, Column, ForeignKey, Schema, Table
 
@@ -56,13 +57,17 @@ def read_ddl(text: str, dialect: str) -> Schema:
     tables: dict[str, Table] = {}
     parts: set[str] = set()
     folds = folded("aA", dialect) != "aA"
+
+    def find(table: exp.Table) -> Table | None:
+        return tables.get(_key(table.name, table.db))
+
     commented = any(sign in text for sign in ("--", "/*", "#", "//"))  # else no tree need be searched for comments
     for statement in _parse(text, dialect, parts):
         for name in statement.find_all(exp.Identifier) if folds else ():
             if not name.args.get("quoted"):
                 name.set("this", folded(name.name, dialect))
         if isinstance(statement, exp.Create):
-            table = _table(statement, dialect, commented) or _view(statement, tables, dialect)
+            table = _table(statement, find, dialect, commented) or _copy(statement, find) or _view(statement, find)
             if table is not None:
                 tables[table.qualified_name.lower()] = table
         elif isinstance(statement, exp.Comment):
@@ -124,23 +129,44 @@ def _parse_one(tokens: list[Token], text: str, base: SqlglotDialect, parser: Par
         error = found
     if error is None and not any(isinstance(tree, exp.Command) for tree in trees):
         return [cast(exp.Expression, tree) for tree in trees if tree is not None]
-    if _kind(tokens) != "TABLE":
-        if error is not None:
-            raise error
-        return []  # a view or a change that sqlglot has no word for
-    if (less := reduced(tokens, text)) is not None:
-        with suppress(SqlglotError), _quiet():
-            trees = list(base.parse(less))
-            if not any(isinstance(tree, exp.Command) for tree in trees):
-                return [cast(exp.Expression, tree) for tree in trees if tree is not None]
+    kind = _kind(tokens)
+    if kind in ("TABLE", "VIEW") and (less := _parse_less(tokens, text, base, kind)):
+        return less
     if error is not None:
         raise error
+    if kind != "TABLE":
+        return []  # a view or a change that sqlglot has no word for
     # What sqlglot doesn't understand it keeps as text; a table must not be lost in that way.
     written = " ".join(text[tokens[0].start : tokens[-1].end + 1].split())
     raise SchemaError(
         f"line {tokens[0].line} of the DDL: this can't be understood: {written[:80]}",
         "reduce it to columns, keys and comments",
     )
+
+
+def _parse_less(tokens: list[Token], text: str, base: SqlglotDialect, kind: str) -> list[exp.Expression]:
+    """The tree of the reduced statement; none where that is beyond sqlglot too."""
+    less = reduced_view(tokens, text) if kind == "VIEW" else reduced(tokens, text, lambda type_: _is_type(type_, base))
+    if less is None:
+        return []
+    with suppress(SqlglotError), _quiet():
+        trees = [tree for tree in base.parse(less.text) if tree is not None]
+        if not any(isinstance(tree, exp.Command) for tree in trees):
+            for column in [found for tree in trees for found in tree.find_all(exp.ColumnDef)]:
+                if (type_ := less.types.get(column.name)) is not None:
+                    column.set("kind", exp.DataType(this=exp.DataType.Type.USERDEFINED, kind=type_))
+            return [cast(exp.Expression, tree) for tree in trees]
+    return []
+
+
+def _is_type(text: str, base: SqlglotDialect) -> bool:
+    """Whether sqlglot takes the text for a column's type."""
+    try:
+        with _quiet():
+            trees = base.parse(f"CREATE TABLE t (c {text})")
+    except SqlglotError:
+        return False
+    return len(trees) == 1 and isinstance(trees[0], exp.Create)
 
 
 @contextmanager
@@ -198,7 +224,7 @@ def _follows(tokens: list[Token], first: str, second: str) -> int | None:
     return next((place for place, pair in enumerate(pairwise(words)) if pair == (first, second)), None)
 
 
-def _table(create: exp.Create, dialect: str, commented: bool) -> Table | None:
+def _table(create: exp.Create, find: Find, dialect: str, commented: bool) -> Table | None:
     body = create.this
     if create.kind != "TABLE" or not isinstance(body, exp.Schema) or not isinstance(body.this, exp.Table):
         return None
@@ -218,6 +244,13 @@ def _table(create: exp.Create, dialect: str, commented: bool) -> Table | None:
         if isinstance(part, (exp.Identifier, exp.Column)):  # a column without a type, as SQLite allows
             columns.append(Column(part.name, "", _text(part.comments)))
             continue
+        if isinstance(part, exp.LikeProperty):
+            found, key = like_columns(part, find, dialect)
+            if not found:
+                return None
+            columns += found
+            primary = key or primary
+            continue
         primary = _primary(part) or primary
         foreign += [_foreign(key) for key in part.find_all(exp.ForeignKey)]
     if not columns:
@@ -228,14 +261,23 @@ def _table(create: exp.Create, dialect: str, commented: bool) -> Table | None:
     return Table(body.this.name, tuple(columns), primary, tuple(foreign), comment, _namespace(body.this))
 
 
-def _view(create: exp.Create, tables: dict[str, Table], dialect: str) -> Table | None:
-    """A view, or a table made by a query, whose columns can be told; types where they are a table's columns."""
+def _copy(create: exp.Create, find: Find) -> Table | None:
+    """A table that is made after another; what that one references is no part of it."""
+    found = original(create, find)
+    if found is None or not isinstance(create.this, exp.Table):
+        return None
+    target = create.this
+    return replace(found, name=target.name, namespace=_namespace(target), foreign_keys=(), comment="")
+
+
+def _view(create: exp.Create, find: Find) -> Table | None:
+    """A view, or a table made by a query, whose columns can be told."""
     query, body = create.expression, create.this
     named = body.expressions if isinstance(body, exp.Schema) else []
     target = body.this if isinstance(body, exp.Schema) else body
     if not isinstance(target, exp.Table) or not isinstance(query, exp.Query):
         return None
-    columns = _selected(query, tables, dialect)
+    columns = selected(query, find)
     if named:
         given = [_name(item) for item in named]
         types = [column.type for column in columns or ()]
@@ -244,48 +286,6 @@ def _view(create: exp.Create, tables: dict[str, Table], dialect: str) -> Table |
     if not columns:
         return None
     return Table(target.name, tuple(columns), (), (), _remark(create.comments), _namespace(target))
-
-
-def _selected(query: exp.Query, tables: dict[str, Table], dialect: str) -> list[Column] | None:
-    """What a query's columns are called; None where that needs more than looking."""
-    select = query
-    while isinstance(select, exp.SetOperation):
-        select = select.left
-    if not isinstance(select, exp.Select):
-        return None
-    made = {cte.alias.lower() for cte in query.find_all(exp.CTE)}
-    sources: dict[str, Table | None] = {}
-    for source in [clause.this for clause in (select.args.get("from_"), *(select.args.get("joins") or ())) if clause]:
-        is_made = isinstance(source, exp.Table) and not source.db and source.name.lower() in made
-        known = isinstance(source, exp.Table) and not is_made
-        sources[source.alias_or_name.lower()] = tables.get(_key(source.name, source.db)) if known else None
-    columns: list[Column] = []
-    for item in select.selects:
-        if isinstance(item, exp.Star) or (isinstance(item, exp.Column) and isinstance(item.this, exp.Star)):
-            wanted = [sources.get(item.table.lower())] if isinstance(item, exp.Column) else list(sources.values())
-            if not wanted or any(table is None for table in wanted) or item.find(exp.Star) is None:
-                return None
-            columns += [
-                Column(column.name, column.type, column.comment)
-                for table in wanted
-                if table
-                for column in table.columns
-            ]
-        elif item.alias_or_name:
-            columns.append(Column(item.alias_or_name, _type_of(item, sources)))
-        else:
-            return None
-    names = [column.name.lower() for column in columns]
-    return columns if len(set(names)) == len(names) else None
-
-
-def _type_of(item: exp.Expr, sources: dict[str, Table | None]) -> str:
-    column = item.unalias()
-    if not isinstance(column, exp.Column):
-        return ""
-    named = [sources.get(column.table.lower())] if column.table else list(sources.values())
-    found = [known for table in named if table and (known := table.get(column.name))]
-    return found[0].type if len(found) == 1 else ""
 
 
 def _is_inner(table: Table, dialect: str) -> bool:

@@ -343,3 +343,58 @@ def test_a_foreign_key_that_is_declared_twice_is_one() -> None:
     """
     keys = (ForeignKey(("region_id",), "region", ("id",)), ForeignKey(("old_region",), "region", ("id",)))
     assert Schema.from_ddl(ddl, "mysql").table("store").foreign_keys == keys
+
+
+def columns_of(schema: Schema, table: str) -> list[tuple[str, str]]:
+    return [(column.name, column.type) for column in schema.table(table).columns]
+
+
+def test_a_type_that_sqlglot_lacks_is_kept_as_it_is_written() -> None:
+    ddl = """
+    CREATE TABLE shop (id INT PRIMARY KEY, place point NOT NULL COMMENT 'where', area MultiPolygon, at geometry SRID 4326,
+        weight strange(3, 4));
+    CREATE TABLE other (x INT);
+    """
+    schema = Schema.from_ddl(ddl, "mysql")
+    types = [("id", "INT"), ("place", "point"), ("area", "MultiPolygon"), ("at", "GEOMETRY"), ("weight", "strange(3, 4)")]
+    assert columns_of(schema, "shop") == types
+    assert schema.table("shop").columns[1] == Column("place", "point", "where", nullable=False)
+    assert schema.names == ("shop", "other")
+    assert Schema.from_ddl(schema.to_ddl(), "mysql") == schema
+
+
+@pytest.mark.parametrize("type_", ["INT PRIMRY KEY", "VARCHAR(20) NOTT NULL", "!!"])
+def test_a_misspelt_column_is_an_error_still(type_: str) -> None:
+    with pytest.raises(SchemaError):
+        Schema.from_ddl(f"CREATE TABLE shop (id {type_})", "mysql")
+
+
+@pytest.mark.parametrize(
+    ("view", "columns"),
+    [
+        ("mv AS SELECT id, COUNT(*) AS n FROM shop GROUP BY id WITH DATA", [("id", "INT"), ("n", "")]),
+        ("IF NOT EXISTS mv (a, b) USING heap WITH (fillfactor = 70) AS SELECT id, name FROM shop WITH NO DATA", [("a", "INT"), ("b", "TEXT")]),
+        ("public.mv AS WITH q AS (SELECT id FROM shop) SELECT id FROM q", [("id", "")]),
+    ],
+)  # fmt: skip
+def test_a_materialized_view_is_a_table(view: str, columns: list[tuple[str, str]]) -> None:
+    ddl = f"CREATE TABLE shop (id INT, name TEXT); CREATE MATERIALIZED VIEW {view};"
+    assert columns_of(Schema.from_ddl(ddl, "postgres"), "mv") == columns
+
+
+@pytest.mark.parametrize(
+    ("dialect", "statement", "names", "key"),
+    [
+        ("postgres", "CREATE TABLE copy (LIKE shop INCLUDING ALL)", ["id", "name"], ("id",)),
+        ("postgres", "CREATE TABLE copy (a INT, LIKE public.shop, z INT)", ["a", "id", "name", "z"], ()),
+        ("mysql", "CREATE TABLE IF NOT EXISTS copy LIKE shop", ["id", "name"], ("id",)),
+        ("mysql", "CREATE TABLE copy (LIKE shop)", ["id", "name"], ("id",)),
+        ("bigquery", "CREATE TABLE copy LIKE shop", ["id", "name"], ("id",)),
+        ("duckdb", "CREATE TABLE copy (LIKE nosuch, a INT)", None, ()),  # half a table would be wrong
+    ],
+)
+def test_a_table_like_another_has_its_columns(dialect: str, statement: str, names: list[str] | None, key: tuple[str, ...]) -> None:
+    ddl = f"CREATE TABLE town (id INT); CREATE TABLE shop (id INT REFERENCES town (id), name STRING, PRIMARY KEY (id)); {statement}"
+    table = Schema.from_ddl(ddl, dialect).get("copy")
+    assert (None if table is None else [column.name for column in table.columns]) == names
+    assert table is None or (table.primary_key, table.foreign_keys) == (key, ())
