@@ -330,6 +330,27 @@ def test_parameters_get_values(sql: str, expected: str) -> None:
     assert safe(sql) == expected
 
 
+@pytest.mark.parametrize(
+    ("dialect", "sql", "bound"),
+    [
+        ("postgres", "SELECT a FROM t WHERE b IN ($1,$2)", "SELECT a FROM t WHERE b IN ($1, $2)"),
+        ("postgres", "SELECT $1||b FROM t$1", "SELECT $1 || b FROM t$1"),
+        ("postgres", "SELECT '$1,$2' FROM t", "SELECT '$1,$2' FROM t"),
+        ("sqlite", "SELECT a FROM t WHERE b = ?1 AND c IN (?2,?)", "SELECT a FROM t WHERE b = ? AND c IN (?, ?)"),
+    ],
+)
+def test_parameters_without_spaces_are_read(dialect: str, sql: str, bound: str) -> None:
+    mask = Mask(Dialect(dialect))
+    assert Dialect(dialect).parse(mask.bind(sql, ())).sql(dialect) == bound
+    assert mask.mark("SELECT a FROM t WHERE b IN ($1,$2)") == mask.mark("SELECT a FROM t WHERE b IN (?1, ?2,?3)")
+
+
+def test_a_list_of_parameters_has_values(read: Read) -> None:
+    rows = [{"query": "SELECT count(*) FROM customer WHERE city IN ($1,$2,$3)", "calls": 120}]
+    [kept], rejected = read("statements.csv", table(rows))
+    assert (kept.example.weight, rejected) == (120.0, [])
+
+
 def test_values_come_from_the_database(schema: Schema, database: Database) -> None:
     values = SafeValues(schema, database)
     tree = POSTGRES.parse("SELECT price FROM product WHERE price < $1 AND \"group\" IN ($2, $3)")

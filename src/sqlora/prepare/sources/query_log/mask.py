@@ -36,14 +36,14 @@ class Mask:
         escaped = _quoted("'", "'", escapes=True)
         parts = [
             r"(?P<gap>--[^\n]*|/\*.*?(?:\*/|\Z))",
-            r"(?P<dollar>\$(?P<tag>\w*)\$.*?(?:\$(?P=tag)\$|\Z))",
+            r"(?P<dollar>\$(?P<tag>(?:[^\W\d]\w*)?)\$.*?(?:\$(?P=tag)\$|\Z))",
             *(f"(?P<name{index}>{_quoted(*pair, escapes=False)})" for index, pair in enumerate(names)),
             rf"(?P<escaped>[eE](?<!\w[eE]){escaped})",
             *(
                 f"(?P<text{index}>(?:\\b[nNbBxXrR])?{_quoted(*pair, escapes=backslash)})"
                 for index, pair in enumerate(quotes)
             ),
-            r"(?P<parameter>\$\d+|\?|:(?<![:\w]:)\w+|%\(\w+\)s|%s)",
+            r"(?P<parameter>\$(?<![\w$]\$)\d+|\?\d*|:(?<![:\w]:)\w+|%\(\w+\)s|%s)",
             r"(?P<number>(?:\d(?<![\w$]\d)\d*(?:\.\d*)?|\.(?<![\w$]\.)\d+)(?:[eE][+-]?\d+)?)",
         ]
         self._pattern = re.compile("|".join(parts), re.DOTALL)
@@ -70,16 +70,23 @@ class Mask:
         return re.compile(r"(?:\s|--[^\n]*(?:\n|\Z)|/\*.*?\*/)*", re.DOTALL)
 
     def bind(self, sql: str, parameters: tuple[str, ...]) -> str:
-        """The statement with the values of $1, $2 … in their places, as far as they are known."""
-        if not parameters:
+        """The statement with the values of $1, $2 … in their places, as far as they are known.
+
+        Those without a value come in a form that sqlglot reads: of ``$1,$2`` it takes ``$1,$`` for a quote that opens,
+        and SQLite's ``?1`` it does not know.
+        """
+        if "$" not in sql and "?" not in sql:
             return sql
 
         def value(found: re.Match[str]) -> str:
-            if found.lastgroup != "parameter" or not found[0][1:].isdigit():
+            kind, digits = found[0][0], found[0][1:]
+            if found.lastgroup != "parameter" or kind not in "$?" or not digits:
                 return found[0]
-            number = int(found[0][1:]) - 1
-            text = parameters[number] if number < len(parameters) else ""
-            return _bound(text) or found[0]
+            if kind == "?":
+                return "? "
+            number = int(digits[:9]) - 1
+            text = parameters[number] if 0 <= number < len(parameters) else ""
+            return _bound(text) or f" {found[0]} "
 
         return self._pattern.sub(value, sql)
 
