@@ -102,6 +102,52 @@ def test_what_has_no_faithful_words_has_no_question(sql: str) -> None:
         ask(sql)
 
 
+@pytest.mark.parametrize(
+    ("sql", "question"),
+    [
+        ("SELECT DATE_TRUNC('month', order_date), COUNT(*) FROM orders GROUP BY 1",
+         "What is the number of orders for each month of the order date?"),
+        ("SELECT COUNT(*) FROM orders WHERE order_date >= DATEADD(month, -3, CURRENT_DATE)",
+         "How many orders are there where the order date is on or after 3 months before today?"),
+        ("SELECT SUM(IFF(channel = 'web', 1, 0)) FROM orders", "How many orders are there where the channel is web?"),
+        ("SELECT IFF(price > 9, 'dear', 'cheap') FROM products",
+         "Give me the dear if the price is more than 9, otherwise cheap of the products"),
+        ("SELECT COUNT_IF(channel = 'web') FROM orders", "How many orders are there where the channel is web?"),
+        ("SELECT LISTAGG(DISTINCT city, ', ') WITHIN GROUP (ORDER BY city) FROM customers",
+         "What are the list of different cities (separated by ', ', sorted by city in alphabetical order) of the customers?"),
+        ("SELECT LISTAGG(city) FROM customers", "List the list of cities (run together) of the customers"),
+        ("SELECT AVG(DATEDIFF('day', joined_on, CURRENT_DATE)) FROM customers",
+         "What is the average number of days from joined date to today of the customers?"),
+        ("SELECT ROUND(AVG(price), 2) FROM products", "What is the average price rounded to 2 decimals of the products?"),
+        ("SELECT CONCAT(name, city) FROM customers", "Give me the customer name followed by city"),
+    ],
+)  # fmt: skip
+def test_snowflakes_words(sql: str, question: str) -> None:
+    assert describe(Dialect("snowflake").parse(sql), SHOP) == question
+
+
+def test_a_span_that_goes_back_twice_goes_forth() -> None:
+    tree = Dialect("mysql").parse("SELECT name FROM customers WHERE joined_on > CURRENT_DATE - INTERVAL -3 DAY")
+    assert describe(tree, SHOP).endswith("is after 3 days after today")
+
+
+@pytest.mark.parametrize(
+    ("dialect", "sql", "what"),
+    [
+        ("snowflake", "SELECT APPROX_COUNT_DISTINCT(city) FROM customers", "the function APPROX_COUNT_DISTINCT"),
+        ("snowflake", "SELECT TO_CHAR(joined_on, 'YYYY') FROM customers", "such a use of the function TO_CHAR"),
+        ("snowflake", "SELECT LISTAGG(city, name) FROM customers", "the separator of LISTAGG"),
+        ("snowflake", "SELECT city FROM customers QUALIFY RANK() OVER (ORDER BY name) = 1", "QUALIFY of SELECT"),
+        ("postgres", "SELECT joined_on AT TIME ZONE 'UTC' FROM customers", "ZONE of AT TIME ZONE"),
+        ("postgres", "SELECT name FROM customers WHERE name ~ '^A'", "the condition REGEXP_LIKE"),
+    ],
+)
+def test_what_has_no_words_is_named_as_the_dialect_does(dialect: str, sql: str, what: str) -> None:
+    with pytest.raises(NoQuestionError) as caught:
+        describe(Dialect(dialect).parse(sql), SHOP)
+    assert caught.value.in_dialect(dialect) == what
+
+
 def test_which_of_two_rows_of_one_table_is_meant_is_said() -> None:
     sql = "SELECT a.name FROM customers a JOIN customers b ON a.city = b.city WHERE b.name = 'Bob'"
     assert "the customer city is the other customer city and the other customer name is Bob" in ask(sql)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlglot import exp
 
-from sqlora.prepare.questions.scope import NoQuestionError
+from sqlora.prepare.questions.scope import NoQuestionError, kind_of
 
 ALWAYS = frozenset({"this", "expression", "expressions"})
 
@@ -31,20 +31,23 @@ _SAID: dict[type[exp.Expr], frozenset[str]] = {
         exp.In: "query negate",
         exp.Between: "low high negate",
         exp.Case: "ifs default",
-        exp.If: "true",
+        exp.If: "true false",
         exp.Cast: "to",
         exp.TryCast: "to requires_string",
         exp.Interval: "unit",
-        exp.TimestampTrunc: "unit",
+        exp.TimestampTrunc: "unit input_type_preserved",
         exp.DateTrunc: "unit unabbreviate",
         exp.DateAdd: "unit",
         exp.DateSub: "unit",
-        exp.DateDiff: "unit big_int",
+        exp.DateDiff: "unit big_int date_part_boundary",
         exp.TsOrDsAdd: "unit return_type",
         exp.TsOrDsToDate: "safe",
-        exp.Round: "decimals",
+        exp.Round: "decimals casts_non_integer_decimals",
         exp.Window: "partition_by order over",
         exp.Count: "big_int",
+        exp.CountIf: "zero_on_all_null",
+        exp.GroupConcat: "separator",
+        exp.Concat: "safe coalesce",
         exp.Div: "typed safe",
         exp.Length: "encoding",
     }.items()
@@ -59,4 +62,6 @@ def require_complete(tree: exp.Expr) -> None:
         said = next((parts for kind, parts in _SAID.items() if isinstance(node, kind)), frozenset())
         for part, value in node.args.items():
             if part not in ALWAYS and part not in said and value not in (None, False, [], ""):
-                raise NoQuestionError(f"{part.strip('_').upper()} of {type(node).__name__.upper()}")
+                if isinstance(node, exp.Func):
+                    raise NoQuestionError("such a use of the function", node)
+                raise NoQuestionError(f"{part.strip('_').replace('_', ' ').upper()} of {kind_of(node)}")

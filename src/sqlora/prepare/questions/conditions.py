@@ -7,7 +7,7 @@ import re
 from sqlglot import exp
 
 from sqlora.prepare.questions.expressions import Values, spoken
-from sqlora.prepare.questions.scope import NoQuestionError, Scope
+from sqlora.prepare.questions.scope import NoQuestionError, Scope, kind_of
 from sqlora.prepare.sources.synthesize.words import enumerate_words
 
 # (of numbers and texts, of dates); and the same denied
@@ -59,7 +59,9 @@ class Conditions(Values):
             with_ = "" if verb == "contain" else " with"
             said = f"does not {verb}" if denied else f"{verb}s"
             return f"the {self.say(node.this)} {said}{with_} {self.say(node.expression)}"
-        raise NoQuestionError(f"the condition {type(node).__name__}")
+        if isinstance(node, exp.Func):
+            raise NoQuestionError("the condition", node)
+        raise NoQuestionError(f"the condition {kind_of(node)}")
 
     def only_joins(self, node: exp.Expr) -> bool:
         """Whether a condition only says how two tables belong together, which a question leaves unsaid."""

@@ -15,7 +15,7 @@ from sqlglot import exp
 from sqlora.prepare.questions.complete import require_complete
 from sqlora.prepare.questions.conditions import Conditions
 from sqlora.prepare.questions.expressions import grouping, meant
-from sqlora.prepare.questions.scope import NoQuestionError, Scope, Source, rows
+from sqlora.prepare.questions.scope import NoQuestionError, Scope, Source, kind_of, rows
 from sqlora.prepare.sources.synthesize.words import capitalize, enumerate_words, plural
 from sqlora.sql.schema import Schema
 
@@ -48,7 +48,7 @@ def phrase(query: exp.Expr, around: Scope, outermost: bool = False) -> str:
     if isinstance(query, exp.SetOperation):
         return _set_operation(query, around)
     if not isinstance(query, exp.Select):
-        raise NoQuestionError(type(query).__name__.upper())
+        raise NoQuestionError(kind_of(query))
     return _Select(query, around).phrase(outermost)
 
 

@@ -9,7 +9,7 @@ from typing import Self
 
 from sqlglot import exp
 
-from sqlora.prepare.questions.scope import NoQuestionError, Scope, Source, refers, rows
+from sqlora.prepare.questions.scope import NoQuestionError, Scope, Source, kind_of, refers, rows
 from sqlora.prepare.sources.synthesize.words import MONTHS, enumerate_words, plural, readable
 
 _DAY = re.compile(r"(\d{4})-(\d{2})-(\d{2})(?:[T ]00:00(?::00(?:\.0+)?)?)?")
@@ -64,8 +64,8 @@ class Values(ABC):
             return f"{self.say(node.this)} where {self.clause(node.expression.this)}"
         if isinstance(node, exp.AggFunc):
             return self._aggregate(node)
-        if isinstance(node, exp.Case):
-            return self._case(node)
+        if isinstance(node, exp.Case | exp.If):
+            return self._case(_as_case(node))
         if (day := self._day(node)) is not None:
             return day
         if (word := _ARITHMETIC.get(type(node))) is not None:
@@ -132,15 +132,17 @@ class Values(ABC):
         raise NoQuestionError(f"the column {name} of a subquery")
 
     def _aggregate(self, node: exp.AggFunc) -> str:
-        this = node.this
+        this = _as_case(node.this) if isinstance(node.this, exp.If) else node.this
         if isinstance(node, exp.Count):
             return self._count(node)
+        if isinstance(node, exp.GroupConcat):
+            return self._list(node)
         if isinstance(node, exp.CountIf):
             return f"{self._number_of_rows()} where {self.clause(node.this)}"
         if isinstance(this, exp.Distinct):
             this = this.expressions[0] if this.expressions else None
             if not isinstance(node, exp.Min | exp.Max):
-                raise NoQuestionError(f"DISTINCT in {node.sql_name()}")
+                raise NoQuestionError("DISTINCT in", node)
         if isinstance(node, exp.Sum):
             return self._total_if(this) if isinstance(this, exp.Case) else f"total {self.say(this)}"
         if isinstance(node, exp.Min | exp.Max):
@@ -148,10 +150,25 @@ class Values(ABC):
             return f"{words[isinstance(node, exp.Max)]} {self.say(this)}"
         if (word := _OF.get(type(node))) and isinstance(this, exp.Expr):
             return f"{word} {self.say(this)}"
-        raise NoQuestionError(f"the function {node.sql_name()}")
+        raise NoQuestionError("the function", node)
+
+    def _list(self, node: exp.GroupConcat) -> str:
+        """``LISTAGG(name, ', ') WITHIN GROUP (ORDER BY name)``; a separator that the dialect adds is said too."""
+        this, separator = node.this, node.args.get("separator")
+        notes = [] if separator is None else [f"separated by '{separator.name}'" if separator.name else "run together"]
+        if not isinstance(separator, exp.Literal | None) or not "".join(notes).isprintable():
+            raise NoQuestionError("the separator of", node)
+        if isinstance(this, exp.Order):
+            notes.append(f"sorted by {enumerate_words([self.ranked(key) for key in this.expressions])}")
+            this = this.this
+        different = isinstance(this, exp.Distinct) and len(this.expressions) == 1
+        this = this.expressions[0] if different else this
+        said = plural(self.say(this)) if isinstance(this, exp.Column) else self.say(this)
+        how = f" ({', '.join(notes)})" if notes else ""
+        return f"list of {'different ' if different else ''}{said}{how}"
 
     def _count(self, node: exp.Count) -> str:
-        this = node.this
+        this = _as_case(node.this) if isinstance(node.this, exp.If) else node.this
         if isinstance(this, exp.Distinct) and len(this.expressions) == 1:
             [counted] = this.expressions
             said = self.say(counted)
@@ -229,19 +246,23 @@ class Values(ABC):
         if isinstance(node, exp.Add | exp.Sub | exp.DateAdd | exp.DateSub | exp.TsOrDsAdd) and (
             span := self._span(node)
         ):
-            before = isinstance(node, exp.Sub | exp.DateSub)
-            return f"{span} {'before' if before else 'after'} {self.say(node.this)}"
+            length, back = span
+            before = isinstance(node, exp.Sub | exp.DateSub) is not back
+            return f"{length} {'before' if before else 'after'} {self.say(node.this)}"
         return None
 
     @staticmethod
-    def _span(node: exp.Expr) -> str | None:
+    def _span(node: exp.Expr) -> tuple[str, bool] | None:
+        """``3 months``, and whether they go back, as in ``DATEADD(month, -3, …)``; None for what is no such span."""
         amount, unit = node.expression, node.args.get("unit")
         if isinstance(amount, exp.Interval):
             amount, unit = amount.this, amount.args.get("unit")
+        negative = isinstance(amount, exp.Neg)
+        amount = amount.this if negative else amount
         if unit is None or not isinstance(amount, exp.Literal):
             return None
-        word = unit.name.lower().rstrip("s")
-        return f"{amount.name} {word if amount.name == '1' else word + 's'}"
+        word, count = unit.name.lower().rstrip("s"), amount.name.removeprefix("-")
+        return f"{count} {word if count == '1' else word + 's'}", negative is not amount.name.startswith("-")
 
     def _function(self, node: exp.Expr) -> str:
         this = node.this if isinstance(node.this, exp.Expr) else None
@@ -254,6 +275,8 @@ class Values(ABC):
             return f"{self.say(this)} rounded to {digits.name if digits is not None else 0} decimals"
         if isinstance(node, exp.Upper | exp.Lower) and this is not None:
             return f"{self.say(this)} in {'upper' if isinstance(node, exp.Upper) else 'lower'} case"
+        if isinstance(node, exp.Concat) and node.expressions:
+            return " followed by ".join(map(self.say, node.expressions))
         if isinstance(node, exp.Trim) and this is not None:
             return self.say(this)
         if isinstance(node, exp.Extract):
@@ -266,7 +289,9 @@ class Values(ABC):
             return f"number of {units} from {self.say(node.expression)} to {self.say(node.this)}"
         if (word := _OF.get(type(node))) and this is not None:
             return f"{word} {self.say(this)}"
-        raise NoQuestionError(f"the function {_name(node)}" if isinstance(node, exp.Func) else type(node).__name__)
+        if isinstance(node, exp.Func):
+            raise NoQuestionError("the function", node)
+        raise NoQuestionError(kind_of(node))
 
 
 def grouping(select: exp.Select) -> list[exp.Expr]:
@@ -301,7 +326,7 @@ def spoken(node: exp.Expr) -> str:
     if isinstance(node, exp.Neg):
         return f"-{spoken(node.this)}"
     if not isinstance(node, exp.Literal):
-        raise NoQuestionError(type(node).__name__)
+        raise NoQuestionError(kind_of(node))
     text = str(node.this)
     if node.is_string:
         if day := _DAY.fullmatch(text):
@@ -339,5 +364,10 @@ def _with_noun(word: str, source: Source) -> str:
     return f"{source.noun} {word}"
 
 
-def _name(node: exp.Func) -> str:
-    return node.name if isinstance(node, exp.Anonymous) else node.sql_name()
+def _as_case(node: exp.Case | exp.If) -> exp.Case:
+    """``IFF(condition, one, other)`` as the CASE that it is short for."""
+    if isinstance(node, exp.Case):
+        return node
+    branch = exp.If(this=node.this.copy(), true=node.args["true"].copy())
+    other = node.args.get("false")
+    return exp.Case(ifs=[branch], default=None if other is None or isinstance(other, exp.Null) else other.copy())

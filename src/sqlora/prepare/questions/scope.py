@@ -12,7 +12,31 @@ from sqlora.sql.schema import Column, Schema, Table
 
 
 class NoQuestionError(Exception):
-    """A query that the rules have no faithful words for; the message says what of it."""
+    """A query that the rules have no faithful words for; the message says what of it.
+
+    Where it is a ``function``, its name stands behind ``what``: it differs with the dialect (`in_dialect`).
+    """
+
+    def __init__(self, what: str, function: exp.Func | None = None) -> None:
+        self.what, self.function = what, function
+        super().__init__(what if function is None else f"{what} {function_name(function)}")
+
+    def in_dialect(self, dialect: str) -> str:
+        """The message with the function's name as ``dialect`` (one of sqlglot's) writes it."""
+        return str(self) if self.function is None else f"{self.what} {function_name(self.function, dialect)}"
+
+
+def function_name(function: exp.Func, dialect: str = "") -> str:
+    """What a function is called in a dialect, else in sqlglot."""
+    if isinstance(function, exp.Anonymous):
+        return function.name
+    written = re.match(r"[\w.]+(?=\()", function.sql(dialect)) if dialect else None
+    return written[0] if written else function.sql_name()
+
+
+def kind_of(node: exp.Expr) -> str:
+    """What a part of a query is, in SQL's capitals: ``AT TIME ZONE``."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(node).__name__).upper()
 
 
 @dataclass(frozen=True)

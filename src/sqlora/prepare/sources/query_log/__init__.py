@@ -127,7 +127,8 @@ class Reader:
         except UnsafeError as error:
             return self._reject(error.reason, error.detail, entry, name)
         except NoQuestionError as error:
-            return self._reject("no question", f"the rules have no words for {error}", entry, name)
+            what = error.in_dialect(self._dialect.base)
+            return self._reject("no question", f"the rules have no words for {what}", entry, name)
         except (SqlglotError, RecursionError, ValueError, LookupError, AttributeError, TypeError) as error:
             # The parser takes texts that are no SQL, and makes trees of them that lack what every query has.
             return self._reject("syntax", f"can't be read ({type(error).__name__})", entry, name)
