@@ -178,6 +178,20 @@ def test_any_bytes_end_in_counted_rejections_or_one_error(read: Read, data: byte
 # ------------------------------------------------------------------------------------------------------- counting
 
 
+def test_counts_and_times_that_are_none_are_told_and_the_query_stays(read: Read) -> None:
+    rows = [
+        {"query": "SELECT COUNT(*) FROM product", "calls": "xx", "start_time": "nonsense"},
+        {"query": "SELECT COUNT(*) FROM product", "calls": "2", "start_time": "2024-05-01 10:00:00.1 -0700"},
+        {"query": "SELECT COUNT(*) FROM product", "calls": "", "start_time": ""},
+    ]
+    [kept], rejected = read("log.csv", table(rows))
+    assert (kept.example.weight, kept.example.time) == (4.0, "2024-05-01T10:00:00")
+    assert [(each.reason, each.detail, each.origin) for each in rejected] == [
+        ("malformed", "how often it ran is not a number; counted once", "log.csv line 2"),
+        ("malformed", "when it ran is not a time; used without one", "log.csv line 2"),
+    ]
+
+
 @pytest.mark.parametrize(
     ("one", "other"),
     [

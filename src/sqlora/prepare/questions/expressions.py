@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import re
 from abc import ABC, abstractmethod
-from typing import Self
+from typing import Any, Self
 
 from sqlglot import exp
 
@@ -132,7 +132,7 @@ class Values(ABC):
         raise NoQuestionError(f"the column {name} of a subquery")
 
     def _aggregate(self, node: exp.AggFunc) -> str:
-        this = _as_case(node.this) if isinstance(node.this, exp.If) else node.this
+        this: Any = _as_case(node.this) if isinstance(node.this, exp.If) else node.this
         if isinstance(node, exp.Count):
             return self._count(node)
         if isinstance(node, exp.GroupConcat):
@@ -168,7 +168,7 @@ class Values(ABC):
         return f"list of {'different ' if different else ''}{said}{how}"
 
     def _count(self, node: exp.Count) -> str:
-        this = _as_case(node.this) if isinstance(node.this, exp.If) else node.this
+        this: Any = _as_case(node.this) if isinstance(node.this, exp.If) else node.this
         if isinstance(this, exp.Distinct) and len(this.expressions) == 1:
             [counted] = this.expressions
             said = self.say(counted)

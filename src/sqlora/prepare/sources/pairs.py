@@ -10,6 +10,7 @@ from pathlib import Path
 from sqlora.prepare.examples import Candidate, Example, Split
 from sqlora.prepare.sources.candidates import Found, read_candidates
 from sqlora.prepare.sources.files import Row, RowError, read_rows
+from sqlora.prepare.sources.files.row import printable
 
 FIELDS = ("question", "sql")
 SHAPE = 'give every pair a question and a sql, or say in [[sources]] what they are called: fields = {sql = "query"}'
@@ -38,12 +39,11 @@ def read_pairs(path: Path, name: str, split: Split | None = None, fields: Mappin
 
 def pair_of(row: Row, name: str, split: Split | None) -> Candidate:
     """The row as a candidate in the project's dialect; RowError where it is none."""
-    given = row.optional("split")
     example = Example(
         question=row.text("question"),
         sql=row.text("sql"),
         source=name,
-        split=split or SPLITS.get(given.lower()),
+        split=split or _split(row.optional("split")),
         tags=_tags(row),
         database=row.optional("database"),
         time=_time(row.optional("time")),
@@ -51,6 +51,15 @@ def pair_of(row: Row, name: str, split: Split | None) -> Candidate:
     )
     ddl = row.optional("ddl") or None
     return Candidate(example, f"{name} {row.place}", ddl=ddl, run=ddl is None)
+
+
+def _split(text: str) -> Split | None:
+    if not text:
+        return None
+    # A typing error in "test" would teach what was to be tested.
+    if (split := SPLITS.get(text.lower())) is None:
+        raise RowError(f"split is {printable(text, 40)!r}", f"a split is one of {', '.join(SPLITS)}, or left out")
+    return split
 
 
 def _tags(row: Row) -> tuple[str, ...]:

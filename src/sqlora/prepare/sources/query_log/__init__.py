@@ -9,7 +9,6 @@ Nothing that a log says of people or secrets gets out: rejections show statement
 
 from __future__ import annotations
 
-import datetime
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -28,7 +27,7 @@ from sqlora.prepare.sources.query_log.formats import read_log, recognize
 from sqlora.prepare.sources.query_log.mask import Mask
 from sqlora.prepare.sources.query_log.safe import UnsafeError, make_safe
 from sqlora.prepare.sources.query_log.safe_values import SafeValues
-from sqlora.prepare.sources.query_log.seen import Seen, Unusable
+from sqlora.prepare.sources.query_log.seen import Seen, Unusable, moment
 from sqlora.prepare.sources.query_log.tally import Entry, Tally
 from sqlora.sql.dialect import Dialect, load_dialect
 from sqlora.sql.schema import Schema
@@ -117,7 +116,7 @@ class Reader:
             template = structure(make_safe(tree, self._schema, self._values))
             if (known := self._found.get(template)) is not None:
                 known.calls += entry.calls
-                known.time = min(filter(None, (known.time, _moment(entry.time))), default="")
+                known.time = min(filter(None, (known.time, moment(entry.time))), default="")
                 return None
             sql, question = self._dialect.generate(tree), self._question(tree)
         except DialectError as error:
@@ -132,7 +131,7 @@ class Reader:
         except (SqlglotError, RecursionError, ValueError, LookupError, AttributeError, TypeError) as error:
             # The parser takes texts that are no SQL, and makes trees of them that lack what every query has.
             return self._reject("syntax", f"can't be read ({type(error).__name__})", entry, name)
-        self._found[template] = Query(sql, question, entry.calls, _moment(entry.time), entry.database, entry.place)
+        self._found[template] = Query(sql, question, entry.calls, moment(entry.time), entry.database, entry.place)
         return None
 
     def queries(self, count: int | None) -> list[Query]:
@@ -172,11 +171,3 @@ def _counted(unusable: Counter[str], tally: Tally, name: str) -> Iterator[Reject
     if tally.rare:
         what = f"{tally.rare:,} statements, seen {tally.rare_calls:,} times together: more than are kept at a time"
         yield Rejection("rare", nothing, what, name, SUGGESTIONS["rare"])
-
-
-def _moment(text: str) -> str:
-    """A log's time as ISO 8601 to the second, without its zone; '' where it is none."""
-    try:
-        return datetime.datetime.fromisoformat(text[:19].replace(" ", "T")).isoformat()
-    except ValueError:
-        return ""

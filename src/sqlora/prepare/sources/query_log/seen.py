@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from dataclasses import dataclass, field
 
 
@@ -28,3 +29,11 @@ class Unusable:
     detail: str
     place: str
     suggestion: str = ""
+
+
+def moment(text: str) -> str:
+    """A log's time as ISO 8601 to the second, without its zone; '' where it is none."""
+    try:
+        return datetime.datetime.fromisoformat(text[:19].replace(" ", "T")).isoformat()
+    except ValueError:
+        return ""

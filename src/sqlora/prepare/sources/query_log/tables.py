@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlora.prepare.sources.files import Row
 from sqlora.prepare.sources.query_log.postgres_log import statement
-from sqlora.prepare.sources.query_log.seen import Seen, Unusable
+from sqlora.prepare.sources.query_log.seen import Seen, Unusable, moment
 
 # Names of columns in lower case, the likeliest first.
 QUERY = ("query", "query_text", "sql_text", "sql", "statement")
@@ -18,6 +18,8 @@ STATUS = ("execution_status",)  # QUERY_HISTORY: SUCCESS, FAIL, INCIDENT
 HIDDEN = ("<insufficient privilege>", "<redacted>")
 
 FAILED = "a statement that failed when it was run"
+NUMBER = "write calls as 1234"
+MOMENT = "write times as 2026-01-31T18:00:00"
 EXPECTED = (
     "export pg_stat_statements (query, calls), QUERY_HISTORY (QUERY_TEXT, START_TIME), a csvlog of PostgreSQL, or .sql"
 )
@@ -57,7 +59,13 @@ def _read(row: Row) -> Iterator[Seen | Unusable]:
         yield Unusable("refused", FAILED, row.place)
     else:
         calls, time, database = (_first(values, names) for names in (CALLS, TIME, DATABASE))
-        yield Seen(sql, row.place, _calls(calls), _text(time), _text(database))
+        runs, ran = _calls(calls), moment(_text(time))
+        yield Seen(sql, row.place, runs or 1, ran, _text(database))
+        # The query is good all the same. What stands there is not shown: in a shifted row it may be anything.
+        if runs is None:
+            yield Unusable("malformed", "how often it ran is not a number; counted once", row.place, NUMBER)
+        if time is not None and not ran:
+            yield Unusable("malformed", "when it ran is not a time; used without one", row.place, MOMENT)
 
 
 def _first(values: dict[str, Any], names: tuple[str, ...]) -> Any:
@@ -68,10 +76,12 @@ def _text(value: object) -> str:
     return value[:100] if isinstance(value, str) and len(value) > 100_000 else str(value) if value is not None else ""
 
 
-def _calls(value: object) -> int:
-    """A count as it stands in an export (12, "12", 12.0, "1,234"); 1 where there is none that makes sense."""
+def _calls(value: object) -> int | None:
+    """A count as it stands in an export (12, "12", 12.0, "1,234"), 1 where there is none; None for what is no count."""
+    if value is None:
+        return 1
     try:
         calls = int(float(str(value).replace(",", "").strip()))
     except (ValueError, OverflowError):
-        return 1
+        return None
     return min(max(calls, 1), 10**15)

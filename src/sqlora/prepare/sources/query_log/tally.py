@@ -66,7 +66,7 @@ class Tally:
         entry = self.entries.get(mark)
         if entry is not None:
             entry.calls += seen.calls
-            if seen.time and seen.time < entry.time:
+            if seen.time and (not entry.time or seen.time < entry.time):
                 entry.time = seen.time
             return
         if len(self.entries) >= self._most or self._characters > self._largest:
