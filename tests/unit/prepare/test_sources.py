@@ -10,7 +10,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from sqlora.errors import DatasetError
+from sqlora.errors import ConfigError, DatasetError
 from sqlora.prepare.examples import Candidate, Example, Rejection
 from sqlora.prepare.sources.candidates import sample
 from sqlora.prepare.sources.files.lines import LONGEST
@@ -118,7 +118,11 @@ def test_rewrites_are_to_be_proven(tmp_path: Path) -> None:
         ("p.jsonl", f'{GOOD}\n{{"question": "a"', "line 2", "is not JSON: Expecting ',' delimiter at column 17"),
         ("p.jsonl", f'\n{GOOD}\n["a", "b"]', "line 3", "is not a JSON object but an array"),
         ("p.jsonl", f'{GOOD}\n{{"question": "a", "query": "b"}}', "line 2", "needs a text named 'sql'; it has question, query"),
-        ("p.jsonl", f'{GOOD}\n{{"question": "  ", "sql": "b"}}', "line 2", "needs a text named 'question'"),
+        ("p.jsonl", f'{GOOD}\n{{"question": "  ", "sql": "b"}}', "line 2", "'question' is empty"),
+        ("p.jsonl", f'{GOOD}\n{{"question": 5, "sql": "b"}}', "line 2", "'question' is a number, not a text"),
+        ("p.jsonl", f'{GOOD}\n{{"question": "a", "sql": null}}', "line 2", "'sql' is null, not a text"),
+        ("p.jsonl", f'{GOOD}\n{{"question": "a", "sql": "b", "database": ["c"]}}', "line 2", "'database' is an array, not a text"),
+        ("p.jsonl", f'{GOOD}\n{{"question": "a", "sql": "b", "split": "holdout"}}', "line 2", "split is 'holdout'"),
         ("p.jsonl", f'{GOOD}\n{{"question": "a\\u0000", "sql": "b"}}', "line 2", "has a NUL character"),
         ("p.jsonl", f'{GOOD}\n{{"question": "a\\ud800", "sql": "b"}}', "line 2", "half of a surrogate pair, \\ud800"),
         ("p.jsonl", f'{GOOD}\n{{"question": {"[" * 100_000}', "line 2", "nested too deeply"),
@@ -126,8 +130,10 @@ def test_rewrites_are_to_be_proven(tmp_path: Path) -> None:
         ("p.jsonl", f'{GOOD}\n{{"question": "a", "sql": "b", "weight": -1}}', "line 2", "weight is '-1'"),
         ("p.jsonl", f'{GOOD}\n{{"question": "a", "sql": "b", "time": "noon"}}', "line 2", "time is 'noon'"),
         ("p.jsonl", f'{GOOD}\n{"x" * (LONGEST + 9)}\n{GOOD}', "line 2", "is longer than 4,194,304 bytes"),
-        ("p.json", f"[{GOOD},\n\n 7]", "line 3", "is not a JSON object but a number"),
-        ("p.csv", "question,sql\na,b\na,b,c\n", "line 3", "has more values than columns"),
+        ("p.json", f"[{GOOD},\n\n 7]", "line 3, item 2", "is not a JSON object but a number"),
+        ("p.json", f'[{GOOD},{{"question":"a"}},{GOOD}]', "line 1, item 2", "needs a text named 'sql'; it has question"),
+        ("p.csv", "question,sql\na,b\na,b,c\n", "line 3", "has more values than columns; quote values that have commas"),
+        ("p.csv", "question;sql\na;b\na;b;c\n", "line 3", "has more values than columns; quote values that have semicolons"),
         ("p.csv", 'question,sql\na,b\n"a"x,b\n', "line 3", "is not CSV: ',' expected after '\"'"),
         ("p.csv", f'question,sql\na,b\n"{"x" * 140_000},\nc,d\n', "line 3", "field larger than field limit"),
     ],
@@ -178,6 +184,25 @@ def test_a_file_of_another_kind_is_one_error_with_its_line(tmp_path: Path, name:
     (tmp_path / name).write_bytes(content)
     with pytest.raises(DatasetError) as caught:
         list(read_pairs(tmp_path / name, "p"))
+    assert says in caught.value.message
+    assert caught.value.next_step
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "fields", "says"),
+    [
+        ("p.jsonl", GOOD, {"qestion": "text"}, "has 'qestion', which is no field of a row; did you mean 'question'?"),
+        ("p.jsonl", GOOD, {"text": "question"}, "has 'text', which is no field of a row"),
+        ("p.jsonl", '{"question": "a", "query": "b"}', {"sql": "qery"}, "no row has 'qery', which fields in [[sources]] calls sql; did you mean 'query'?"),
+        ("p.jsonl", '{"question": "a", "sql": "b", "db_id": "c"}', {"database": "dbid"},
+         "no row has 'dbid', which fields in [[sources]] calls database; did you mean 'db_id'?"),
+        ("p.csv", "question,sql,db\na,b,c\n", {"database": "base"}, "has no column 'base'; it has question, sql, db"),
+    ],
+)  # fmt: skip
+def test_fields_that_are_not_there(tmp_path: Path, name: str, content: str, fields: dict[str, str], says: str) -> None:
+    (tmp_path / name).write_text(content)
+    with pytest.raises((DatasetError, ConfigError)) as caught:
+        list(read_pairs(tmp_path / name, "p", fields=fields))
     assert says in caught.value.message
     assert caught.value.next_step
 

@@ -26,7 +26,8 @@ def test_sql_create_context_brings_its_tables(tmp_path: Path, form: str) -> None
     path.write_bytes(gzip.compress(text.encode()) if form == "gz" else text.encode())
     [found] = read_sql_create_context(path, "c", "duckdb")
     example = Example(CONTEXT["question"], CONTEXT["answer"], "c")
-    assert found == Candidate(example, "c line 1", ddl=CONTEXT["context"], written_in="duckdb", run=False)
+    place = "c line 1, item 1" if form == "json" else "c line 1"
+    assert found == Candidate(example, place, ddl=CONTEXT["context"], written_in="duckdb", run=False)
 
 
 def test_sql_create_context_without_its_fields(tmp_path: Path) -> None:

@@ -76,7 +76,7 @@ def test_a_database_is_looked_for_in_its_folder_only(shop: Path, name: str) -> N
     good = {"db_id": "full", "question": "a", "query": "b"}
     _, found = read_spider(_write(shop / "dev.json", [good, {**good, "db_id": name}]), "s")
     assert isinstance(found, Rejection)
-    assert (found.reason, found.origin) == ("malformed", "s line 1")
+    assert (found.reason, found.origin) == ("malformed", "s line 1, item 2")
     assert "db_id is" in found.detail
 
 

@@ -34,7 +34,7 @@ def read_pairs(path: Path, name: str, split: Split | None = None, fields: Mappin
     def pair(row: Row) -> Candidate:
         return pair_of(row, name, split)
 
-    return read_candidates(path, name, read_rows(path, FIELDS, fields), pair, SHAPE)
+    return read_candidates(path, name, read_rows(path, FIELDS, fields, KNOWN), pair, SHAPE)
 
 
 def pair_of(row: Row, name: str, split: Split | None) -> Candidate:

@@ -9,7 +9,7 @@ from pathlib import Path
 from sqlora.prepare.examples import Candidate, Split
 from sqlora.prepare.sources.candidates import Found, read_candidates
 from sqlora.prepare.sources.files import Row, read_rows
-from sqlora.prepare.sources.pairs import FIELDS, SHAPE, pair_of
+from sqlora.prepare.sources.pairs import FIELDS, KNOWN, SHAPE, pair_of
 
 
 def read_rewrites(
@@ -23,4 +23,4 @@ def read_rewrites(
     def pair(row: Row) -> Candidate:
         return replace(pair_of(row, name, split), written_in=written_in, prove=True)
 
-    return read_candidates(path, name, read_rows(path, FIELDS, fields), pair, SHAPE)
+    return read_candidates(path, name, read_rows(path, FIELDS, fields, KNOWN), pair, SHAPE)

@@ -17,6 +17,7 @@ from sqlora.prepare.sources.candidates import Found, read_candidates
 from sqlora.prepare.sources.files import Row, read_rows
 
 FIELDS = ("question", "context", "answer")
+KNOWN = (*FIELDS, "db_id", "table_id")
 SHAPE = 'each example is {"question": …, "context": …, "answer": …}'
 
 
@@ -33,4 +34,4 @@ def read_sql_create_context(
         pair = Example(row.text("question"), row.text("answer"), name, split, database=database)
         return Candidate(pair, f"{name} {row.place}", ddl=row.text("context"), written_in=written_in, run=False)
 
-    return read_candidates(path, name, read_rows(path, FIELDS, fields), example, SHAPE)
+    return read_candidates(path, name, read_rows(path, FIELDS, fields, KNOWN), example, SHAPE)

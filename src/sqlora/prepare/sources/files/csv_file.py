@@ -9,9 +9,9 @@ from typing import BinaryIO
 
 from sqlora.errors import DatasetError
 from sqlora.prepare.sources.files.lines import Lines
-from sqlora.prepare.sources.files.row import Row, RowError
+from sqlora.prepare.sources.files.row import Row, RowError, printable
 
-SEPARATORS = ",;\t"
+SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 
 
 def read_csv(stream: BinaryIO, path: Path, required: Sequence[str]) -> Iterator[Row]:
@@ -33,7 +33,7 @@ def read_csv(stream: BinaryIO, path: Path, required: Sequence[str]) -> Iterator[
             yield Row(number, problem=error.problem if isinstance(error, RowError) else f"is not CSV: {error}")
             continue
         if len(values) > len(header):
-            yield Row(number, problem="has more values than columns; quote values that have commas")
+            yield Row(number, problem=f"has more values than columns; quote values that have {SEPARATORS[separator]}")
         elif values:
             yield Row(number, dict(zip(header, values, strict=False)))
 
@@ -49,6 +49,9 @@ def _header(lines: Lines, path: Path, required: Sequence[str]) -> tuple[list[str
     header = [name.strip() for name in found[separator]]
     missing = [name for name in required if name not in header]
     if missing:
-        names = ", ".join(required)
-        raise DatasetError(f"{path}:1: has no column {' or '.join(map(repr, missing))}", f"name the columns {names}")
+        found_names = printable(", ".join(header), 200)
+        raise DatasetError(
+            f"{path}:1: has no column {' or '.join(map(repr, missing))}; it has {found_names or 'nothing'}",
+            f"name the columns {', '.join(required)}",
+        )
     return header, separator

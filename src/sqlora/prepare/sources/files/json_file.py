@@ -11,13 +11,12 @@ from typing import Any, BinaryIO, NoReturn
 
 from sqlora.errors import DatasetError
 from sqlora.prepare.sources.files.lines import BREAKS, LONGEST, Lines, broken_off
-from sqlora.prepare.sources.files.row import Row, RowError, printable
+from sqlora.prepare.sources.files.row import Row, RowError, kind_of, printable
 
 BLOCK = 2**18  # bytes read at a time
 
 _SPACE = re.compile(r"[ \t\n\r]*")
 _DECODER = json.JSONDecoder()
-_KINDS = {list: "an array", str: "a text", bool: "true or false", type(None): "null"}
 
 
 def begins_array(head: bytes) -> bool:
@@ -41,10 +40,10 @@ def read_json_lines(stream: BinaryIO, path: Path) -> Iterator[Row]:
             yield Row(lines.number, problem=f"is not JSON: {_reason(error)}")
 
 
-def _row(number: int, value: Any) -> Row:
+def _row(number: int, value: Any, item: int = 0) -> Row:
     if isinstance(value, dict):
-        return Row(number, value)
-    return Row(number, problem=f"is not a JSON object but {_KINDS.get(type(value), 'a number')}")
+        return Row(number, value, item=item)
+    return Row(number, problem=f"is not a JSON object but {kind_of(value)}", item=item)
 
 
 def _reason(error: ValueError | RecursionError) -> str:
@@ -60,10 +59,10 @@ def read_json_array(stream: BinaryIO, path: Path) -> Iterator[Row]:
     if text.next() == "]":
         text.take("]")
     else:
-        separator = ","
+        separator, item = ",", 0
         while separator == ",":
-            number = text.line
-            yield _row(number, text.value())
+            number, item = text.line, item + 1
+            yield _row(number, text.value(), item)
             separator = text.next()
             text.take("," if separator == "," else "]")
             text.next()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 SHOWN = 8  # names of fields that a message lists
+_KINDS: dict[type, str] = {dict: "an object", list: "an array", str: "a text", bool: "true or false", type(None): "null"}
 
 
 class RowError(ValueError):
@@ -21,20 +22,24 @@ class RowError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """``number`` counts lines of a text file (where the row begins) or rows of a table, from 1.
+    """``number`` counts lines of a text file (where the row begins) or rows of a table, from 1; ``item`` those of a
+    JSON array, which may all stand on one line.
 
-    ``problem`` says why the row can't be read; it has no ``values`` then.
+    ``problem`` says why the row can't be read; it has no ``values`` then. ``names`` has the file's own names of fields
+    that are called otherwise here.
     """
 
     number: int
     values: dict[str, Any] = field(default_factory=dict)
     problem: str = ""
     unit: str = "line"
+    item: int = 0
+    names: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def place(self) -> str:
-        """``line 3``."""
-        return f"{self.unit} {self.number}"
+        """``line 3``; ``line 1, item 7`` of an array."""
+        return f"{self.unit} {self.number}{f', item {self.item}' if self.item else ''}"
 
     def at(self, path: Path) -> str:
         """File and place as an error names them: ``questions.jsonl:3``."""
@@ -42,9 +47,14 @@ class Row:
 
     def text(self, name: str) -> str:
         """The field's text without the spaces around it; RowError when it has none."""
-        value = self.values.get(name)
-        if not isinstance(value, str) or not (text := value.strip()):
-            raise RowError(f"needs a text named {name!r}; it has {_listed(self.values)}")
+        called = self.names.get(name, name)
+        if name not in self.values:
+            raise RowError(f"needs a text named {called!r}; it has {_listed(self.values)}")
+        value = self.values[name]
+        if not isinstance(value, str):
+            raise RowError(f"{called!r} is {kind_of(value)}, not a text")
+        if not (text := value.strip()):
+            raise RowError(f"{called!r} is empty")
         return text
 
     def optional(self, name: str) -> str:
@@ -53,8 +63,13 @@ class Row:
         if value is None:
             return ""
         if isinstance(value, (dict, list)):
-            raise RowError(f"{name!r} is not a text")
+            raise RowError(f"{self.names.get(name, name)!r} is {kind_of(value)}, not a text")
         return str(value).strip()
+
+
+def kind_of(value: object) -> str:
+    """What kind of JSON value it is, with its article."""
+    return _KINDS.get(type(value), "a number")
 
 
 def _listed(names: Iterable[object]) -> str:
