@@ -97,7 +97,7 @@ def _as_dict(checked: Validation) -> dict[str, Any]:
 def _show(checked: Validation) -> None:
     name = shown_path(checked.file)
     if checked.passed:
-        click.echo(f"{name}: {checked.records:,} records; {checked.backend} takes them")
+        click.echo(f"{name}: {_count(checked.records, 'record')}; {checked.backend} takes them")
         return
     print_table(
         ["line", "problem", "next"],
@@ -105,8 +105,12 @@ def _show(checked: Validation) -> None:
     )
     more = checked.count - min(len(checked.problems), SHOWN)
     rest = f" ({more:,} more than are listed; --json lists them)" if more else ""
-    found = f"{checked.records:,} records, {checked.count:,} problems{rest}"
+    found = f"{_count(checked.records, 'record')}, {_count(checked.count, 'problem')}{rest}"
     click.echo(f"{name}: {found}; {checked.backend} does not take it")
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def print_dataset(dataset: Dataset) -> None:

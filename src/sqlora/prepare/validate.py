@@ -121,13 +121,47 @@ def _local(line: bytes) -> dict[str, Any]:
         record = read_object(line)
     except ValueError as error:
         raise DatasetError(str(error)) from None
-    system, turns = read_turns(record)
+    try:
+        system, turns = read_turns(record)
+    except DatasetError:
+        raise DatasetError(_fault(record)) from None
     if turns[-1].role != "assistant":
         raise DatasetError("the last turn is not the assistant's")
     for text in (system, *(turn.text for turn in turns)):
         if character := unwritable_in(text):
             raise DatasetError(f"a text has the character {character}")
     return record
+
+
+def _fault(record: dict[str, Any]) -> str:
+    """Why `read_turns` can't read a record, by the names that the record has."""
+    messages = record.get("messages")
+    if not isinstance(messages, list) or not messages:
+        return "messages is not a list of turns"
+    if record.get("system") and (fault := _blocks_fault(record["system"], "system")):
+        return fault
+    for place, message in enumerate(messages):
+        where = f"messages[{place}]"
+        if not isinstance(message, dict):
+            return f"{where} is not an object"
+        if (role := message.get("role")) not in ("user", "assistant"):
+            return f"{where}.role is {str(role)[:40]!r}, not 'user' or 'assistant'"
+        if fault := _blocks_fault(message.get("content"), f"{where}.content"):
+            return fault
+    if messages[0]["role"] != "user":
+        return "the first turn is not the user's"
+    return "is not a training record"
+
+
+def _blocks_fault(blocks: Any, where: str) -> str:
+    if not isinstance(blocks, list) or not blocks:
+        return f'{where} is not a list of {{"text": "…"}}'
+    faults = (place for place, block in enumerate(blocks) if not _is_text(block))
+    return next((f'{where}[{place}] is not {{"text": "…"}}' for place in faults), "")
+
+
+def _is_text(block: Any) -> bool:
+    return isinstance(block, dict) and isinstance(block.get("text"), str)
 
 
 def _of_file(file: Path, backend: Backend, records: int) -> Iterable[Problem]:

@@ -73,6 +73,25 @@ def test_each_bad_line_is_named(tmp_path: Path, line: Any, message: str, local: 
     assert validate(file, "local").passed is not local
 
 
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"messages": [{"role": "assistant", "content": [{"text": "a"}]}]}, "the first turn is not the user's"),
+        ({"messages": "who?"}, "messages is not a list of turns"),
+        ({"messages": ["who?"]}, "messages[0] is not an object"),
+        ({"messages": [{"role": "system", "content": []}]}, "messages[0].role is 'system', not 'user' or 'assistant'"),
+        ({"messages": [{"role": "user", "content": "who?"}]}, 'messages[0].content is not a list of {"text": "…"}'),
+        ({"messages": [{"role": "user", "content": [{"image": 1}]}]}, 'messages[0].content[0] is not {"text": "…"}'),
+        ({"system": "a schema"}, 'system is not a list of {"text": "…"}'),
+    ],
+)
+def test_our_own_trainers_rules_are_told_in_the_records_words(
+    tmp_path: Path, changed: dict[str, Any], message: str
+) -> None:
+    [problem] = validate(write(tmp_path, [{**lines(1)[0], **changed}]), "local").problems
+    assert problem.message == message
+
+
 def test_too_few_too_many_and_a_bad_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     few = validate(write(tmp_path, lines(7), "my data.jsonl"), "bedrock")
     assert [problem.line for problem in few.problems] == [0, 0]
