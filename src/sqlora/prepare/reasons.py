@@ -42,6 +42,11 @@ SUGGESTIONS = {
 REASONS = tuple(SUGGESTIONS)
 
 
+def can_be_mended(reason: str) -> bool:
+    """Whether an example that is left out for this reason may stay once something is corrected."""
+    return not SUGGESTIONS.get(reason, "").startswith("nothing to do")
+
+
 def reject(reason: str, example: Example, detail: str = "", origin: str = "") -> Rejection:
     """A rejection that may be shown, with what to do about it."""
     return Rejection(reason, presentable(example), detail, origin, SUGGESTIONS.get(reason, ""))

@@ -15,7 +15,7 @@ from sqlora.prepare.dataset import Dataset
 from sqlora.prepare.examples import PrepareProgress, Rejection, ReportProgress
 from sqlora.prepare.fingerprint import fingerprint
 from sqlora.prepare.gather import Gathering
-from sqlora.prepare.reasons import presented
+from sqlora.prepare.reasons import can_be_mended, presented
 from sqlora.prepare.sources import ENDLESS, read_source
 from sqlora.prepare.split import place
 from sqlora.prepare.spool import ExampleSpool, Spool
@@ -103,10 +103,10 @@ def _place(project: Project, gathering: Gathering) -> None:
     for leak in placement.leaks(kept):
         gathering.reject(presented(leak))
     if kept.count("train") < FEWEST:
-        raise _too_few(gathering)
+        raise _too_few(project, gathering)
 
 
-def _too_few(gathering: Gathering) -> DatasetError:
+def _too_few(project: Project, gathering: Gathering) -> DatasetError:
     kept, card = gathering.kept, gathering.card
     lines = [f"{kept.count('train')} of {gathering.seen} examples are left to train on; at least {FEWEST} are needed"]
     counts = ", ".join(f"{count} {reason}" for reason, count in card.rejected.most_common())
@@ -114,7 +114,18 @@ def _too_few(gathering: Gathering) -> DatasetError:
         lines.append(f"  rejected: {counts}")
         lines += [f"  {rejection}" for rejection in _two_of_each(gathering.rejected)]
     lines.append(f"  validation has {kept.count('validation')}, test {kept.count('test')}")
-    return DatasetError("\n".join(lines), "correct the rejected examples, or add a source to sqlora.toml")
+    return DatasetError("\n".join(lines), _what_helps(project, gathering))
+
+
+def _what_helps(project: Project, gathering: Gathering) -> str:
+    """The next step: correcting helps only where there is something to correct."""
+    names = " or ".join(dict.fromkeys(_name(project, index) for index in range(min(3, len(project.sources)))))
+    if not gathering.seen:
+        return f"put examples into {names}, which has none, or add a source to sqlora.toml"
+    if any(can_be_mended(reason) for reason in gathering.card.rejected):
+        return "correct the rejected examples, or add a source to sqlora.toml"
+    others = " that need other queries" if gathering.card.rejected else ""
+    return f"put more examples{others} into {names}, or add a source to sqlora.toml"
 
 
 def _two_of_each(rejections: Iterable[Rejection]) -> list[Rejection]:

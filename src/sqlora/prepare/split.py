@@ -119,15 +119,28 @@ def _drawn(examples: Iterable[Example], section: PrepareSection) -> list[Split]:
         else:
             fixed[example.split].add(group_of(example))
     shares = _shares(section, set(fixed))
+    if by_database and (any(shares.values()) or set(fixed) - {"train"}):
+        _require_databases(set(free).union(*fixed.values()))
     for group in fixed["test"] | fixed["train"]:
         free.pop(group, None)
-    if by_database and any(shares.values()) and len(free) <= sum(map(bool, shares.values())):
+    if by_database and free and any(shares.values()) and len(free) <= sum(map(bool, shares.values())):
         raise ConfigError(
-            f'split = "database" in [prepare], but the examples are about {len(free)} database(s)',
+            f'split = "database" in [prepare], but only {len(free)} database(s) are free to be drawn from',
             'split = "structure", or set split in [[sources]]',
         )
     drawn = _draw(free, shares, section.seed, half=not by_database)
     return [example.split or drawn.get(group_of(example), "train") for example in examples]
+
+
+def _require_databases(found: set[str]) -> None:
+    """ConfigError where all examples are about one database: whatever is tested, its database is taught."""
+    if len(found) != 1:
+        return
+    what = "all examples are about 1 database" if any(found) else "no example says which database it is about"
+    raise ConfigError(
+        f'split = "database" in [prepare], but {what}',
+        'give each pair a database (a field of that name), or split = "structure"',
+    )
 
 
 def _shares(section: PrepareSection, fixed: set[Split]) -> Shares:

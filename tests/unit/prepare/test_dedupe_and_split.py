@@ -219,10 +219,20 @@ def test_by_database_two_large_ones_are_enough_for_a_test() -> None:
     assert {e.database: e.split for e in kept} == {"one": "train", "two": "test"}
 
 
-@pytest.mark.parametrize(("way", "words"), [("database", r"about 1 database"), ("time", "no example says when")])
+@pytest.mark.parametrize(("way", "words"), [("database", "no example says which database"), ("time", "no example says when")])
 def test_a_split_by_what_is_not_there_is_an_error(way: Way, words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         split_examples([_asked(n) for n in range(20)], 0.1, 0.1, 0, way)
+
+
+def test_by_database_what_is_missing_is_said_though_a_source_fixes_the_test() -> None:
+    fixed = [Example(f"is {n}", f"SELECT {n}", "a", "test") for n in range(3)]
+    with pytest.raises(ConfigError, match="no example says which database") as caught:
+        split_examples([*fixed, *(_asked(n) for n in range(20, 40))], 0.0, 0.1, 0, "database")
+    assert "give each pair a database" in caught.value.next_step
+    with pytest.raises(ConfigError, match="all examples are about 1 database"):
+        split_examples([_asked(n, database="one") for n in range(20)], 0.0, 0.1, 0, "database")
+    assert split_examples(fixed, 0.1, 0.1, 0, "given")[0] == fixed
 
 
 def test_as_given_what_no_source_places_is_taught() -> None:

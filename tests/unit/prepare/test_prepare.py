@@ -108,10 +108,20 @@ def test_too_little_is_an_error_with_counts_and_reasons(make_project: MakeProjec
 
 
 def test_an_empty_file_and_no_sources_are_errors(make_project: MakeProject) -> None:
-    with pytest.raises(DatasetError, match="0 of 0 examples"):
+    with pytest.raises(DatasetError, match="0 of 0 examples") as caught:
         prepare(make_project(PAIRS, a=[]))
+    assert caught.value.next_step == "put examples into a.jsonl, which has none, or add a source to sqlora.toml"
     with pytest.raises(ConfigError, match="sources"):
         prepare(make_project(""))
+
+
+def test_too_few_good_examples_are_not_to_be_corrected(make_project: MakeProject, pairs: list[Any]) -> None:
+    with pytest.raises(DatasetError) as caught:
+        prepare(make_project(PAIRS, a=pairs[:1]))
+    assert caught.value.next_step == "put more examples into a.jsonl, or add a source to sqlora.toml"
+    with pytest.raises(DatasetError) as caught:
+        prepare(make_project(PAIRS, a=[pairs[0]] * 12))
+    assert caught.value.next_step.startswith("put more examples that need other queries into a.jsonl")
 
 
 def test_an_interrupted_run_leaves_nothing(make_project: MakeProject, pairs: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
