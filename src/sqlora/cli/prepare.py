@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from sqlora.cli.command import command as make
-from sqlora.cli.output import percent, print_fields, print_json, print_next, print_table, shown_path
+from sqlora.cli.output import percent, print_fields, print_json, print_next, print_table, shown_path, warn
 from sqlora.cli.progress import ProgressLine
 from sqlora.cli.project import open_project
 
@@ -63,6 +63,8 @@ def command(
         dataset = prepare(
             project, lambda step: line.update(f"preparing {step.phase}:", step.done, step.total), again=again
         )
+    for note in dataset.card.get("notes", ()):
+        warn(note)
     if as_json:
         print_json({"id": dataset.id, "folder": dataset.folder, **dataset.card})
         return

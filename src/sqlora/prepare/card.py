@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 from sqlora.errors import ConfigError
 from sqlora.platform.conversations import FEWEST, MOST
 from sqlora.prepare.coverage import Coverage
-from sqlora.prepare.dedupe import LookAlike, about
+from sqlora.prepare.dedupe import LookAlike
 from sqlora.prepare.examples import SPLITS, Example, Rejection
 from sqlora.prepare.lengths import Lengths
+from sqlora.prepare.notes import empty_splits
 from sqlora.prepare.write import rejected
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ class CardBuilder:
         self._templates: dict[str, set[int]] = {split: set() for split in SPLITS}
         self._lengths = {name: Lengths() for name in ("question", "sql", "tokens")}
         self._characters = {split: Counter[str]() for split in SPLITS}
-        self._databases: set[int] = set()
+        self._schemas: set[int] = set()
         self._recall = _Recall()
         self._coverage = Coverage(dialect, schema)
         self._weight = 0.0
@@ -64,7 +65,7 @@ class CardBuilder:
         assert example.split is not None
         self._kept[example.source, example.split] += 1
         self._templates[example.split].add(hash(example.template))
-        self._databases.add(hash(about(example)))
+        self._schemas.add(hash(_schema(example)))
         self._weight += example.weight
         system = self._system if example.system is None else example.system
         self._measure(example, len(system))
@@ -104,7 +105,7 @@ class CardBuilder:
             "rejected_examples": {reason: self._shown[reason] for reason, _ in self.rejected.most_common()},
             "look_alikes": {"count": look_alike_count, "shown": [asdict(each) for each in look_alikes]},
             "templates": {split: len(members) for split, members in self._templates.items()},
-            "schemas": len(self._databases),
+            "schemas": len(self._schemas),
             "characters": {split: _in_order(counts) for split, counts in self._characters.items()},
             "lengths": {name: lengths.as_dict() for name, lengths in self._lengths.items()},
             "coverage": self._coverage.as_dict(),
@@ -112,6 +113,10 @@ class CardBuilder:
         }
         if self._recall.examples:
             card["pruning"] = self._recall.as_dict()
+        structures = len(set[int]().union(*self._templates.values()))
+        fixed = {source.split for source in self._project.sources}
+        if notes := empty_splits(splits, structures, section, fixed):
+            card["notes"] = notes
         if self._weight != sum(splits.values()):
             card["queries"] = round(self._weight)
         return card
@@ -133,6 +138,14 @@ class CardBuilder:
     def _source(self, name: str) -> dict[str, int]:
         counts: dict[str, int] = {split: self._kept[name, split] for split in SPLITS}
         return {"seen": self._seen[name], "kept": sum(counts.values()), **counts}
+
+
+def _schema(example: Example) -> str:
+    """What tells the example's schema from others: empty for the project's, whatever a log calls its database.
+
+    Where the project's is cut to what a question needs, its text differs with the question.
+    """
+    return "" if example.system is None or example.uses else example.database or example.system
 
 
 class _Recall:

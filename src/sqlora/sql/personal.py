@@ -73,7 +73,12 @@ def _belongs_to_someone(address: str) -> bool:
 
 _KEYS = r"(?:password|passwd|passphrase|pwd|secret|api[_ -]?key|access[_ -]?token|auth[_ -]?token)"
 
-_PASSWORD = rf"\b\w{{0,20}}{_KEYS}\b[\]\"`]?\s*(?:=|:|is)\s*(['\"])(?!\1)[^'\"]{{4,}}\1"
+# In quotes anything may be one. Without them it has a digit and stands right behind the sign, as in a query string: what
+# is compared there may be a column, or a parameter.
+_PASSWORD = (
+    rf"\b\w{{0,20}}{_KEYS}\b(?:[\]\"`]?\s*(?:=|:|is)\s*(['\"])(?!\1)[^'\"]{{4,}}\1"
+    r"|[=:](?=[^\W\d]*\d|\d+[^\W\d])[A-Za-z0-9][\w!@#$%^&*+-]{4,}(?![\w.(]))"
+)
 _TOKEN = (
     r"\b(?:gh[pousr]_[A-Za-z0-9]{36}|github_pat_[A-Za-z0-9_]{40}|glpat-[A-Za-z0-9_-]{20}"
     r"|xox[abprs]-[A-Za-z0-9-]{10}|sk-[A-Za-z0-9_-]{20}|hf_[A-Za-z0-9]{30})[A-Za-z0-9_-]*"
@@ -85,6 +90,12 @@ _TELEPHONE = (
 )
 
 _EMAIL = r"(?<![\w.+-])[\w.+-]{1,64}@(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,24}\b"
+
+
+_FOUR = r"\d{1,3}(?:\.\d{1,3}){3}(?![\d.])"
+_AND = r"\W{1,8}(?:(?:and|or|to|is|in|like)\W{1,8})?"
+# A version may have four numbers too; it is matched with its word, which is what `_public_address` knows it by.
+_ADDRESS = rf"(?i:version|release|firmware|build)s?(?:(?i:{_AND}){_FOUR})+|(?<![\w.]){_FOUR}"
 
 
 def _any(_: str) -> bool:
@@ -103,7 +114,7 @@ _FORMS: tuple[tuple[Sort, str, str, Callable[[str], bool]], ...] = (
     ("personal", "bank account (IBAN)", r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?\b", _iban),
     ("personal", "social security number", r"(?<![\w-])(?!000|666|9)\d{3}-(?!00)\d{2}-(?!0000)\d{4}(?![\d-])", _any),
     ("personal", "telephone number", _TELEPHONE, _is_long),
-    ("personal", "IP address", r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?![\d.])", _public_address),
+    ("personal", "IP address", _ADDRESS, _public_address),
 )
 
 PATTERNS = tuple(

@@ -18,6 +18,7 @@ def test_prepare_says_the_main_facts_and_where_the_card_is(run: Run, project: Pa
                   "card.html", "train.jsonl"):  # fmt: skip
         assert words in done.stdout, words
     assert "next: sqlora train" in done.stderr
+    assert "warning: the validation split is empty, so training is not watched: " in done.stderr
     shown = run("datasets", "show")
     assert [line for line in done.stdout.splitlines() if line not in shown.stdout.splitlines()] == []
 
@@ -62,6 +63,11 @@ def test_a_file_with_faults_is_told_line_by_line(run: Run, records: Path) -> Non
     answer = json.loads(run("prepare", "--check", str(records), "--json").stdout)
     assert (answer["passed"], answer["count"], [problem["line"] for problem in answer["problems"]]) == (False, 2, [4, 6])
     assert all(problem["next"] for problem in answer["problems"])
+
+
+def test_one_fault_is_one_problem(run: Run, records: Path) -> None:
+    records.write_text("{}\n")
+    assert "own.jsonl: 1 record, 1 problem; local" in run("prepare", "--check", str(records), "--backend", "local").stdout
 
 
 def test_many_faults_are_counted_and_some_shown(run: Run, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from sqlora.prepare.coverage import Coverage, own_words
 from sqlora.prepare.dedupe import LookAlike
 from sqlora.prepare.examples import Example, Rejection
 from sqlora.prepare.lengths import BARS, Lengths
+from sqlora.prepare.notes import empty_splits
 from sqlora.prepare.page import render, samples
 from sqlora.project import Project
 from sqlora.sql.constructs import CONSTRUCTS, constructs, uses
@@ -75,6 +76,32 @@ def test_what_is_taught_is_counted_by_construct_word_and_name(builder: CardBuild
     assert schema["examples_of_table"] == {"customer": 2, "product": 3, "order": 2, "order_line": 2}
     assert "customer.tier" in schema["unused_columns"]
     assert "order.channel" not in schema["unused_columns"]
+
+
+def test_an_empty_split_is_told_with_what_to_do(builder: CardBuilder, kept: list[Example], project: Project) -> None:
+    for example in kept:
+        builder.keep(replace(example, split="train", template=f"t {len(example.sql) % 3}"))
+    card = builder.as_dict()
+    assert card["notes"] == [
+        f"the {split} split is empty, so {missed}: 3 query structures are too few to draw it from; "
+        "add examples that need other queries, or set split in [[sources]]"
+        for split, missed in (("validation", "training is not watched"), ("test", "there is nothing to evaluate with"))
+    ]
+    assert "The test split is empty, so there is nothing to evaluate with" in render(card, {})
+    section = project.prepare.model_copy(update={"test_share": 0.0, "split": "given"})
+    none = {"validation": 0, "test": 0}
+    assert empty_splits({"validation": 1, "test": 0}, 3, section) == []
+    [given] = empty_splits(none, 3, section)
+    assert "no source and no pair is in it" in given
+    assert "nothing is left of what its source has" in empty_splits(none, 3, section, ["test"])[1]
+
+
+def test_a_project_has_one_schema_whatever_a_log_calls_its_databases(builder: CardBuilder, kept: list[Example]) -> None:
+    for number, example in enumerate(kept):
+        builder.keep(replace(example, database=f"db{number}"))
+    assert builder.as_dict()["schemas"] == 1
+    builder.keep(replace(kept[0], system="CREATE TABLE t (x INT)", uses=()))
+    assert builder.as_dict()["schemas"] == 2
 
 
 def test_a_plain_dialect_has_no_words_of_its_own() -> None:

@@ -19,6 +19,8 @@ from sqlora.sql.personal import PATTERNS, find, first, masked
         ("postgresql://ann:hunter2@db/x", "password in a URL"),
         ("SELECT 1 FROM u WHERE password = 'hunter22'", "password"),
         ('SELECT 1 FROM u WHERE user_password = "hunter22"', "password"),
+        ("SELECT 1 FROM logs WHERE line LIKE '%password=hunter2%'", "password"),
+        ("config user:ann api_key:4f9d8c77", "password"),
         ("orders of ann.lee+x@corp.co.uk", "e-mail address"),
         ("card 4111 1111 1111 1111 was charged", "card number"),
         ("WHERE pan = '4111111111111111'", "card number"),
@@ -27,6 +29,7 @@ from sqlora.sql.personal import PATTERNS, find, first, masked
         ("who has +44 20 7946 0958", "telephone number"),
         ("call (415) 555-0132", "telephone number"),
         ("from 8.8.8.8", "IP address"),
+        ("version 2 at 8.8.8.8", "IP address"),
     ],
 )
 def test_each_kind_is_found_and_masked(text: str, kind: str) -> None:
@@ -45,6 +48,8 @@ def test_each_kind_is_found_and_masked(text: str, kind: str) -> None:
         "orders over 1,234,567.89 in 2023-2024, 2024-2025 and 2025-2026",
         "ann@example.com is nobody",
         "version 1.2.3, host 10.0.0.1 or 192.168.1.20",
+        "version 1.2.3.4, app_version = '8.8.8.8', from versions 8.8.4.4 to 8.8.4.5",
+        "WHERE a.password=t2.password AND b.password=hashed AND pwd=$1 AND pwd=:param1 AND secret=md5(x)",
         "WHERE a.password = b.password AND pwd = ''",
         "table_1_10015132_9, table_2_15621965_18",
         "a gap of +23.215 or +1:02.345 seconds, up +12.5%",

@@ -75,7 +75,7 @@ def _seen(card: Card) -> int:
 
 def _notes(card: Card) -> Html:
     """What to look at before training."""
-    notes: list[str] = []
+    notes = [f"{note[:1].upper()}{note[1:]}." for note in card.get("notes", ())]
     bedrock = card.get("bedrock", {})
     if bedrock and not bedrock.get("fits"):
         notes.append(

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 SHOWN = 8  # names of fields that a message lists
-_KINDS: dict[type, str] = {dict: "an object", list: "an array", str: "a text", bool: "true or false", type(None): "null"}
+_KINDS: dict[type, str] = {
+    dict: "an object", list: "an array", str: "a text", bool: "true or false", type(None): "null",
+}  # fmt: skip
 
 
 class RowError(ValueError):
