@@ -91,7 +91,7 @@ class CardBuilder:
         splits = {split: self._total(split) for split in SPLITS}
         records = splits["train"] + splits["validation"]
         section = self._project.prepare
-        card = {
+        card: dict[str, Any] = {
             "project": self._project.name,
             "dialect": self._dialect.name,
             "base": self._dialect.base,

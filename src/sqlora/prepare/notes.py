@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
+from sqlora.prepare.examples import Split
 from sqlora.settings import PrepareSection
 
-_MISSED = {"validation": "training is not watched", "test": "there is nothing to evaluate with"}
+_MISSED: dict[Split, str] = {"validation": "training is not watched", "test": "there is nothing to evaluate with"}
 
 
 def empty_splits(
-    splits: Mapping[str, int], structures: int, section: PrepareSection, fixed: Collection[str | None] = ()
+    splits: Mapping[Split, int], structures: int, section: PrepareSection, fixed: Collection[str | None] = ()
 ) -> list[str]:
     """A note for each split that should have examples and has none.
 
     ``structures`` are the queries' of all splits, ``fixed`` are splits that a source of its own is to fill.
     """
-    shares = {"validation": section.validation_share, "test": section.test_share}
+    shares: dict[Split, float] = {"validation": section.validation_share, "test": section.test_share}
     return [
         f"the {split} split is empty, so {_MISSED[split]}: {_why(split in fixed, structures, section.split)}"
         for split, share in shares.items()

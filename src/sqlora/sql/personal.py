@@ -73,8 +73,8 @@ def _belongs_to_someone(address: str) -> bool:
 
 _KEYS = r"(?:password|passwd|passphrase|pwd|secret|api[_ -]?key|access[_ -]?token|auth[_ -]?token)"
 
-# In quotes anything may be one. Without them it has a digit and stands right behind the sign, as in a query string: what
-# is compared there may be a column, or a parameter.
+# In quotes anything may be one. Without them it has a digit and stands right behind the sign, as in a query string: else
+# it may be a column that is compared, or a parameter.
 _PASSWORD = (
     rf"\b\w{{0,20}}{_KEYS}\b(?:[\]\"`]?\s*(?:=|:|is)\s*(['\"])(?!\1)[^'\"]{{4,}}\1"
     r"|[=:](?=[^\W\d]*\d|\d+[^\W\d])[A-Za-z0-9][\w!@#$%^&*+-]{4,}(?![\w.(]))"

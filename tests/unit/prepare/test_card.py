@@ -14,7 +14,7 @@ from sqlora.prepare import prepare
 from sqlora.prepare.card import CardBuilder
 from sqlora.prepare.coverage import Coverage, own_words
 from sqlora.prepare.dedupe import LookAlike
-from sqlora.prepare.examples import Example, Rejection
+from sqlora.prepare.examples import Example, Rejection, Split
 from sqlora.prepare.lengths import BARS, Lengths
 from sqlora.prepare.notes import empty_splits
 from sqlora.prepare.page import render, samples
@@ -89,7 +89,7 @@ def test_an_empty_split_is_told_with_what_to_do(builder: CardBuilder, kept: list
     ]
     assert "The test split is empty, so there is nothing to evaluate with" in render(card, {})
     section = project.prepare.model_copy(update={"test_share": 0.0, "split": "given"})
-    none = {"validation": 0, "test": 0}
+    none: dict[Split, int] = {"validation": 0, "test": 0}
     assert empty_splits({"validation": 1, "test": 0}, 3, section) == []
     [given] = empty_splits(none, 3, section)
     assert "no source and no pair is in it" in given

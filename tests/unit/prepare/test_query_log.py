@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sqlora.errors import DatasetError
+from sqlora.errors import DatasetError, DialectError
 from sqlora.prepare.examples import Candidate, PrepareProgress, Rejection
 from sqlora.prepare.sources.query_log import Reader, read_query_log
 from sqlora.prepare.sources.query_log.formats import read_log, recognize
@@ -369,6 +369,49 @@ def test_values_come_from_the_database(schema: Schema, database: Database) -> No
     values = SafeValues(schema, database)
     tree = POSTGRES.parse("SELECT price FROM product WHERE price < $1 AND \"group\" IN ($2, $3)")
     assert make_safe(tree, schema, values).sql("postgres").endswith("""WHERE price < 10 AND "group" IN ('food', 'garden')""")
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [("'food', $1", "'food', 'garden'"), ("'home', $1, $2, $3", "'home', 'food', 'garden'"), ("$1, 'food'", "'garden', 'food'")],
+)
+def test_a_list_has_each_value_once(schema: Schema, database: Database, before: str, after: str) -> None:
+    tree = POSTGRES.parse(f'SELECT price FROM product WHERE "group" IN ({before})')
+    assert make_safe(tree, schema, SafeValues(schema, database)).sql("postgres").endswith(f"IN ({after})")
+
+
+@pytest.mark.parametrize(
+    ("sql", "table"),
+    [
+        ("SELECT relname FROM pg_class WHERE relkind = 'r'", "pg_class"),
+        ("SELECT c.city FROM customer c JOIN pg_catalog.pg_type t ON t.oid = c.customer_id", "pg_catalog.pg_type"),
+        ("SELECT COUNT(*) FROM Information_Schema.Tables", "Information_Schema.Tables"),
+    ],
+)
+def test_queries_of_an_engines_own_tables_are_left_out(read: Read, sql: str, table: str) -> None:
+    kept, [rejected] = read("log.csv", f'query,calls\n"{sql}",7\n')
+    assert kept == []
+    assert (rejected.reason, rejected.detail) == ("statement", f"it reads {table}, which is the system's own; seen 7 times")
+    assert rejected.suggestion == "nothing to do: only queries of your own tables are taught"
+
+
+def test_a_mistake_is_told(read: Read) -> None:
+    kept, [rejected] = read("log.sql", "SELECT city FROM customer LIMIT 3;")
+    assert kept == []
+    assert rejected.detail.startswith("line 1, column 27 of the statement: ")
+    assert "TAKE" in rejected.detail
+
+
+def test_a_mistake_is_not_told_where_a_value_would_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    def parse(self: Dialect, sql: str) -> None:
+        raise DialectError("postgres, line 1, column 9 at 'b': Kovacs is no word.", line=1, column=9, token="b")
+
+    monkeypatch.setattr(Dialect, "parse", parse)
+    reader = Reader(POSTGRES, Mask(POSTGRES), Schema(()), SafeValues(Schema(())), written=False)
+    told = [reader.read(Entry(sql, "line 1", 1, "", "", ()), "log") for sql in ("SELECT kovacs", "SELECT b = 'Kovacs'")]
+    assert [each.detail for each in told if each] == [
+        "line 1, column 9 of the statement: Kovacs is no word; seen once", "line 1, column 9 of the statement; seen once",
+    ]  # fmt: skip
 
 
 def test_no_value_of_the_log_is_in_a_rejection(read: Read) -> None:

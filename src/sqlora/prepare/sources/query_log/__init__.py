@@ -9,10 +9,11 @@ Nothing that a log says of people or secrets gets out: rejections show statement
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from sqlglot import exp
@@ -28,6 +29,7 @@ from sqlora.prepare.sources.query_log.mask import Mask
 from sqlora.prepare.sources.query_log.safe import UnsafeError, make_safe
 from sqlora.prepare.sources.query_log.safe_values import SafeValues
 from sqlora.prepare.sources.query_log.seen import Seen, Unusable, moment
+from sqlora.prepare.sources.query_log.system_tables import system_table
 from sqlora.prepare.sources.query_log.tally import Entry, Tally
 from sqlora.sql.dialect import Dialect, load_dialect
 from sqlora.sql.schema import Schema
@@ -42,6 +44,7 @@ __all__ = ["read_query_log"]
 
 SHOWN = 20  # unusable rows of a reason that are told one by one; the rest is counted
 NOT_TAUGHT = "nothing to do: only queries are taught"
+NOT_SYSTEM = "nothing to do: only queries of your own tables are taught"
 REPORT_EVERY = 20_000  # statements
 LENGTH = 300  # characters of a masked statement that are shown
 
@@ -113,6 +116,9 @@ class Reader:
         """Take an entry in; why not, if not."""
         try:
             tree = self._dialect.parse(self._mask.bind(entry.sql, entry.parameters))
+            if table := system_table(tree, self._schema):
+                rejection = self._reject("statement", f"it reads {table}, which is the system's own", entry, name)
+                return replace(rejection, suggestion=NOT_SYSTEM)
             template = structure(make_safe(tree, self._schema, self._values))
             if (known := self._found.get(template)) is not None:
                 known.calls += entry.calls
@@ -120,9 +126,7 @@ class Reader:
                 return None
             sql, question = self._dialect.generate(tree), self._question(tree)
         except DialectError as error:
-            # The message has a token of the text in it, which may be a value.
-            what = f"line {error.line}, column {error.column} of the statement" if error.line else "not one query"
-            return self._reject("syntax", what, entry, name)
+            return self._reject("syntax", self._syntax(error, entry), entry, name)
         except UnsafeError as error:
             return self._reject(error.reason, error.detail, entry, name)
         except NoQuestionError as error:
@@ -146,10 +150,25 @@ class Reader:
                 return ""
             raise
 
+    def _syntax(self, error: DialectError, entry: Entry) -> str:
+        """Where the mistake is, and which it is: unless that has a word of a value in it, which the mask hides."""
+        if not error.line:
+            return "not one query"
+        where = f"line {error.line}, column {error.column} of the statement"
+        before = f" at {error.token!r}: " if error.token else ": "
+        reason = error.message.partition(before)[2].rstrip(".")
+        told = f"{reason}. {error.next_step or ''}".strip(" .")
+        hidden = _words(self._mask.bind(entry.sql, entry.parameters)) - _words(self._mask.mask(entry.sql))
+        return where if not reason or _words(told) & hidden else f"{where}: {told}"
+
     def _reject(self, reason: str, detail: str, entry: Entry, name: str) -> Rejection:
         shown = Example("", self._mask.mask(entry.sql)[:LENGTH], name, weight=float(entry.calls))
         times = "once" if entry.calls == 1 else f"{entry.calls:,} times"
         return reject(reason, shown, f"{detail}; seen {times}", f"{name} {entry.place}")
+
+
+def _words(text: str) -> set[str]:
+    return set(re.findall(r"\w+", text.lower()))
 
 
 def _of_row(found: Unusable, name: str) -> Rejection:

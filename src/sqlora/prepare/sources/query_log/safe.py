@@ -50,6 +50,7 @@ def make_safe(tree: exp.Query, schema: Schema, values: SafeValues) -> exp.Query:
             alone = isinstance(node.find_ancestor(exp.Array, exp.Any, exp.Query), exp.Any)
             (place.around if alone and isinstance(place.around, exp.Any) else node).replace(new)
     _list_values(tree)
+    _drop_repeated(tree)
     _drop_comments(tree)
     _rename_telling(tree)
     return tree
@@ -248,7 +249,9 @@ def _shown(place: _Place, values: SafeValues, used: dict[tuple[str, str], int]) 
     key = place.known[0].qualified_name, place.known[1].name
     number = used.get(key, 0)
     used[key] = number + 1
-    return found[number % len(found)].copy()
+    following = [*found[number % len(found) :], *found[: number % len(found)]]
+    taken = place.comparison.expressions if isinstance(place.comparison, exp.In) else ()
+    return next((value for value in following if value not in taken), following[0]).copy()
 
 
 def _may_stand(new: exp.Expr, place: _Place) -> bool:
@@ -266,6 +269,12 @@ def _list_values(tree: exp.Expr) -> None:
         values, comparison = node.this.unnest(), node.parent
         if isinstance(values, exp.Array) and isinstance(comparison, exp.EQ) and comparison.expression is node:
             comparison.replace(exp.In(this=comparison.this, expressions=values.expressions))
+
+
+def _drop_repeated(tree: exp.Expr) -> None:
+    """A list may have more parameters than its column has values that may be shown."""
+    for node in tree.find_all(exp.In):
+        node.set("expressions", list(dict.fromkeys(node.expressions)))
 
 
 def _drop_comments(tree: exp.Expr) -> None:
