@@ -73,7 +73,7 @@ def _belongs_to_someone(address: str) -> bool:
 
 _KEYS = r"(?:password|passwd|passphrase|pwd|secret|api[_ -]?key|access[_ -]?token|auth[_ -]?token)"
 
-# In quotes anything may be one. Without them it has a digit and stands right behind the sign, as in a query string: else
+# In quotes anything may be one. Without, it has a digit and stands right behind the sign, as in a query string: else
 # it may be a column that is compared, or a parameter.
 _PASSWORD = (
     rf"\b\w{{0,20}}{_KEYS}\b(?:[\]\"`]?\s*(?:=|:|is)\s*(['\"])(?!\1)[^'\"]{{4,}}\1"

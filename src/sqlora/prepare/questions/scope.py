@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from sqlglot import exp
+from sqlglot import ErrorLevel, exp
 
 from sqlora.prepare.sources.synthesize.words import plural, readable
 from sqlora.sql.schema import Column, Schema, Table
@@ -30,7 +30,7 @@ def function_name(function: exp.Func, dialect: str = "") -> str:
     """What a function is called in a dialect, else in sqlglot."""
     if isinstance(function, exp.Anonymous):
         return function.name
-    written = re.match(r"[\w.]+(?=\()", function.sql(dialect)) if dialect else None
+    written = re.match(r"[\w.]+(?=\()", function.sql(dialect, unsupported_level=ErrorLevel.IGNORE)) if dialect else None
     return written[0] if written else function.sql_name()
 
 
