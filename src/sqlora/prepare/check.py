@@ -32,7 +32,9 @@ from sqlora.sql.check import check
 from sqlora.sql.compare import compare, is_ordered
 from sqlora.sql.constructs import constructs, uses
 from sqlora.sql.dialect import Dialect
+from sqlora.sql.dialect.adapted import adapted
 from sqlora.sql.dialect.dialect import PARSER_FAILURES
+from sqlora.sql.dialect.node_error import NodeError
 from sqlora.sql.execute import Database, Limits, ResultSet
 from sqlora.sql.schema import Schema, Style
 from sqlora.sql.schema.needed import NOTHING, Needed, needed_by, recall
@@ -255,8 +257,9 @@ def _run(tree: exp.Expr, database: Database, limits: Limits) -> ResultSet:
     # The query was checked, so it goes to the engine directly: what `run_query` would do, without parsing it a second
     # time, which halves the time of a large dataset.
     try:
-        return database.run(tree.sql(database.dialect_name, comments=False, copy=False), limits)
-    except SqlglotError as error:
+        text = adapted(tree, database.dialect_name).sql(database.dialect_name, comments=False, copy=False)
+        return database.run(text, limits)
+    except (SqlglotError, NodeError) as error:
         raise _Fault("refused", f"can't be written for {database.dialect_name}: {error}") from error
     except QueryLimitError as error:
         raise _Fault("limit", _message(error)) from error

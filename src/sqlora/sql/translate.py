@@ -13,6 +13,7 @@ from sqlglot.errors import ErrorLevel, SqlglotError
 
 from sqlora.errors import DialectError
 from sqlora.sql.dialect import Dialect
+from sqlora.sql.dialect.adapted import adapted, settle_number
 
 Unsupported = list[tuple[exp.Expr, str]]
 
@@ -41,29 +42,14 @@ def is_fragment(tree: exp.Expr) -> bool:
 
 
 def write(tree: exp.Expr, dialect: str) -> Written:
-    """The text of ``tree`` in a sqlglot dialect, and the nodes that the dialect has no way to say."""
+    """The text of ``tree`` in a sqlglot dialect, and the nodes that the dialect has no way to say.
+
+    NodeError for an interval that cannot be said at all.
+    """
     base = sqlglot.Dialect.get_or_raise(dialect)
     generator = _noting(base.generator_class)(dialect=base, comments=False, unsupported_level=ErrorLevel.IGNORE)
-    text = generator.generate(_adapted(tree, dialect), copy=False)
+    text = generator.generate(adapted(tree.copy(), dialect), copy=False)
     return Written(text, generator.noted)
-
-
-def _adapted(tree: exp.Expr, dialect: str) -> exp.Expr:
-    """The tree (a copy) without two things that sqlglot passes on to engines which do not have them.
-
-    ``x <> ALL (SELECT …)`` is how it reads Snowflake's NOT IN, and SQLite has only NOT IN; ``VARCHAR(MAX)`` has a
-    length that is a word to SQL Server only.
-    """
-    tree = tree.copy()
-    for node in list(tree.find_all(exp.NEQ, exp.DataType)):
-        if isinstance(node, exp.DataType):
-            if dialect not in ("tsql", "fabric", "redshift") and any(p.name.upper() == "MAX" for p in node.expressions):
-                node.set("expressions", [])
-        elif dialect == "sqlite" and isinstance(node.expression, exp.All):
-            query = node.expression.this.unnest()
-            if isinstance(query, exp.Query):
-                node.replace(exp.Not(this=exp.In(this=node.this, query=exp.Subquery(this=query))))
-    return tree
 
 
 def translate(tree: exp.Expr, source: Dialect, target: Dialect, pretty: bool = False) -> tuple[str, Unsupported]:
@@ -115,14 +101,13 @@ def _noting(parent: type[Any]) -> Callable[..., Any]:
 def canonical(tree: exp.Expr) -> exp.Expr:
     """A copy of the tree without differences that mean nothing.
 
-    They are ``INTERVAL 1 DAY`` and ``INTERVAL '1' DAY``, parentheses, and a cast or truncation of the same twice.
+    They are ``INTERVAL (-1) DAY`` and ``INTERVAL '-1' DAY``, parentheses, and a cast or truncation of the same twice.
     """
     tree = exp.Paren(this=tree.copy())
-    for node in list(tree.find_all(exp.Interval, exp.Cast, exp.TimestampTrunc, exp.DateTrunc, exp.Paren)):
-        if isinstance(node, exp.Interval):
-            if isinstance(node.this, exp.Literal):
-                node.this.set("is_string", True)
-        elif isinstance(node, exp.Paren):
+    for interval in tree.find_all(exp.Interval):
+        settle_number(interval)
+    for node in list(tree.find_all(exp.Cast, exp.TimestampTrunc, exp.DateTrunc, exp.Paren)):
+        if isinstance(node, exp.Paren):
             if node.parent is not None:
                 node.replace(node.this)
         else:

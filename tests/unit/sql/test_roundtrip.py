@@ -38,6 +38,8 @@ def trip(dialect: str, sql: str) -> Trip:
         ("tsql", "SELECT TOP 5 [a b] FROM t", "same", 'SELECT "a b" FROM t LIMIT 5'),
         ("tsql", "SELECT ISNULL(a, 0) FROM t", "rewritten", "SELECT COALESCE(a, 0) FROM t"),
         ("snowflake", "SELECT DATEADD(day, 1, d) FROM t", "rewritten", "SELECT d + INTERVAL 1 DAY FROM t"),
+        ("snowflake", "SELECT DATEADD(day, -7, d) FROM t", "rewritten", "SELECT d + INTERVAL (-7) DAY FROM t"),
+        ("snowflake", "SELECT DATEADD(day, n, d) FROM t", "same", "SELECT d + INTERVAL (n) DAY FROM t"),
         ("snowflake", "SELECT a FROM t QUALIFY RANK() OVER (ORDER BY a) = 1", "same",
          "SELECT a FROM t QUALIFY RANK() OVER (ORDER BY a) = 1"),
         ("mysql", "SELECT `a b` FROM t LIMIT 5, 10", "same", 'SELECT "a b" FROM t LIMIT 10 OFFSET 5'),
@@ -154,7 +156,23 @@ def test_the_engine_says_what_it_has() -> None:
         ("tsql", "snowflake", "SELECT TOP 5 [a b] FROM t", 'SELECT "a b" FROM t ORDER BY 1 LIMIT 5'),
         ("snowflake", "sqlite", "SELECT a FROM t WHERE a NOT IN (SELECT b FROM u)",
          "SELECT a FROM t WHERE a NOT IN (SELECT b FROM u)"),
+        ("snowflake", "duckdb", "SELECT a FROM t WHERE NOT (a NOT IN (SELECT b FROM u) OR a = ANY (SELECT b FROM u))",
+         "SELECT a FROM t WHERE NOT (a NOT IN (SELECT b FROM u) OR a IN (SELECT b FROM u))"),
+        ("postgres", "duckdb", "SELECT a = ANY(b) FROM t", "SELECT a = ANY(b) FROM t"),
+        ("snowflake", "snowflake", "SELECT a NOT IN (SELECT b FROM u) = c FROM t",
+         "SELECT (a NOT IN (SELECT b FROM u)) = c FROM t"),
         ("tsql", "duckdb", "SELECT CAST(a AS VARCHAR(MAX)) FROM t", "SELECT CAST(a AS TEXT) FROM t"),
+        ("duckdb", "postgres", "SELECT d + INTERVAL (-7) DAY FROM t", "SELECT d + INTERVAL '-7 DAY' FROM t"),
+        ("duckdb", "snowflake", "SELECT d + INTERVAL (-(7)) DAY FROM t", "SELECT d + INTERVAL '-7 DAY' FROM t"),
+        ("duckdb", "bigquery", "SELECT d + INTERVAL (-7) DAY FROM t", "SELECT d + INTERVAL '-7' DAY FROM t"),
+        ("duckdb", "duckdb", "SELECT d + INTERVAL (-7) DAY FROM t", "SELECT d + INTERVAL '-7' DAY FROM t"),
+        ("duckdb", "postgres", "SELECT d + INTERVAL (n) DAY FROM t", "SELECT d + n * INTERVAL '1 DAY' FROM t"),
+        ("mysql", "postgres", "SELECT d - INTERVAL n + 1 DAY FROM t", "SELECT d - (n + 1) * INTERVAL '1 DAY' FROM t"),
+        ("duckdb", "postgres", "SELECT INTERVAL (n) DAY * 2 FROM t", "SELECT (n * INTERVAL '1 DAY') * 2 FROM t"),
+        ("duckdb", "oracle", "SELECT d + INTERVAL (n) DAY FROM t", "SELECT d + n * INTERVAL '1' DAY FROM t"),
+        ("duckdb", "snowflake", "SELECT d + INTERVAL (n) DAY - INTERVAL (n + 1) MONTH FROM t",
+         "SELECT DATEADD(MONTH, -(n + 1), DATEADD(DAY, n, d)) FROM t"),
+        ("duckdb", "redshift", "SELECT INTERVAL (n) DAY + d FROM t", "SELECT DATEADD(DAY, n, d) FROM t"),
         ("duckdb", "larkql", "SELECT SUM(x) FROM t LIMIT 5", "SELECT TOTAL(x) FROM t TAKE 5"),
         ("larkql", "tsql", "SELECT TOTAL(x) FROM t TAKE 5", "SELECT TOP 5 SUM(x) FROM t"),
     ],
@@ -163,6 +181,16 @@ def test_translation(source: str, target: str, sql: str, text: str) -> None:
     before, after = (LARKQL if name == "larkql" else load_dialect(name) for name in (source, target))
     found, unsupported = translate(before.parse(sql), before, after)
     assert (found.replace(" ORDER BY 1", ""), unsupported) == (text.replace(" ORDER BY 1", ""), [])
+
+
+@pytest.mark.parametrize("sql", ["INTERVAL (n) DAY", "INTERVAL '1' DAY - INTERVAL (n) DAY", "INTERVAL (n) DAY - d"])
+def test_no_interval_loses_its_number(sql: str) -> None:
+    duckdb = load_dialect("duckdb")
+    tree = duckdb.parse(f"SELECT {sql} FROM t")
+    with pytest.raises(DialectError, match="computed length stands only beside a date"):
+        translate(tree, duckdb, load_dialect("snowflake"))
+    with pytest.raises(DialectError, match="computed length stands only beside a date"):
+        load_dialect("snowflake").generate(tree)
 
 
 def test_translation_says_what_the_target_has_not() -> None:
@@ -197,6 +225,8 @@ def test_text_that_its_own_dialect_reads_otherwise(dialect: str, text: str, word
     ("one", "other", "same"),
     [
         ("SELECT INTERVAL 1 DAY", "SELECT INTERVAL '1' DAY", True),
+        ("SELECT INTERVAL (-1) DAY", "SELECT INTERVAL '-1' DAY", True),
+        ("SELECT INTERVAL (-1) DAY", "SELECT INTERVAL '1' DAY", False),
         ("SELECT CAST(CAST(a AS DATE) AS DATE)", "SELECT CAST(a AS DATE)", True),
         ("SELECT ((a)) + (b)", "SELECT a + b", True),
         ("SELECT DATE_TRUNC('DAY', DATE_TRUNC('DAY', a))", "SELECT DATE_TRUNC('DAY', a)", True),

@@ -23,6 +23,7 @@ The tree, between what the house wrote and what the base means:
     template.py        functions and macros as templates · calls.py: expanded and folded · unify.py, parens.py
     conditions.py      booleans · ordering.py: NULLs · within_group.py: an aggregate's rows
     forbidden.py · name_case.py · aggregation.py · node_error.py
+    adapted.py         what sqlglot writes for every dialect though not every one has it
 """
 
 from sqlora.sql.dialect.dialect import Dialect, load_dialect

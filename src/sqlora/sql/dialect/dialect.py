@@ -29,6 +29,7 @@ from sqlglot.parser import Parser
 from sqlglot.tokenizer_core import Token, TokenType
 
 from sqlora.errors import DialectError
+from sqlora.sql.dialect.adapted import adapted
 from sqlora.sql.dialect.contradictions import contradictions
 from sqlora.sql.dialect.forms import Forms
 from sqlora.sql.dialect.grammar import house_generator, house_parser, house_settings
@@ -99,8 +100,9 @@ class Dialect:
         """A tree in the base's terms → text; `DialectError` where the house has no way to say it."""
         try:
             if self._words is None or self._forms is None:
-                return self._to_text(tree.copy(), pretty)
-            folded = self._forms.write(tree.copy())
+                return self._to_text(adapted(tree.copy(), self.base), pretty)
+            computed = not (self.spec and self.spec.literals.interval)  # the house's own form knows a way
+            folded = adapted(self._forms.write(tree.copy()), self.base, computed)
             return self._words.write(self._to_text(self._quoted(folded), pretty))
         except (WordError, NodeError, CaseError) as error:
             text = _short(tree.sql(self._base))
@@ -113,7 +115,9 @@ class Dialect:
         """House text → the base's text, to be executed."""
         tree = self.parse(sql)
         try:
-            return tree.sql(self._base, comments=False)
+            return adapted(tree, self.base).sql(self._base, comments=False)
+        except NodeError as error:
+            raise self._error(sql, error, error.offset, error.length, error.suggestion) from error
         except RecursionError as error:
             raise _too_deep(sql) from error
 

@@ -85,11 +85,15 @@ def run_query(
 def _in_database_dialect(sql: str, dialect: Dialect, database: Database) -> str:
     from sqlglot.errors import SqlglotError
 
+    from sqlora.sql.dialect.adapted import adapted
+    from sqlora.sql.dialect.node_error import NodeError
+
     if database.dialect_name == dialect.base:
         return dialect.to_base(sql)
     try:
-        return dialect.parse(sql).sql(dialect=database.dialect_name, comments=False)
-    except SqlglotError as error:
+        tree = adapted(dialect.parse(sql), database.dialect_name)
+        return tree.sql(dialect=database.dialect_name, comments=False)
+    except (SqlglotError, NodeError) as error:
         raise DialectError(
             f"the query can't be written for {database.dialect_name}: {error}",
             f"set `base` of the dialect {dialect.name} to {database.dialect_name!r}",
