@@ -1,8 +1,8 @@
 """Nothing unchecked is taught: an example parses, names only what its schema has, and runs.
 
-`Checker.check` gives the example back with its SQL in the dialect's normal form and its template filled in, or a
-`Rejection` whose reason is one of `sqlora.prepare.reasons`. What comes out depends on the candidate alone, so several
-processes give what one would.
+`Checker.check` gives the example back with its SQL in the dialect's normal form (in a dialect of sqlglot's as it was
+written, where that form has other words) and its template filled in, or a `Rejection` whose reason is one of
+`sqlora.prepare.reasons`. What comes out depends on the candidate alone, so several processes give what one would.
 
     texts        lengths, forbidden words, secrets, the answer in the question      sqlora.prepare.texts
     context      its schema and database, or the project's                          sqlora.prepare.contexts
@@ -35,6 +35,7 @@ from sqlora.sql.dialect import Dialect
 from sqlora.sql.dialect.adapted import adapted
 from sqlora.sql.dialect.dialect import PARSER_FAILURES
 from sqlora.sql.dialect.node_error import NodeError
+from sqlora.sql.dialect.spelling import spelt
 from sqlora.sql.execute import Database, Limits, ResultSet
 from sqlora.sql.schema import Schema, Style
 from sqlora.sql.schema.needed import NOTHING, Needed, needed_by, recall
@@ -75,6 +76,7 @@ class Verdict:
     reason: str = ""
     detail: str = ""
     sql: str = ""
+    normal: str = ""
     template: str = ""
     has_rows: bool = True
     constructs: tuple[str, ...] = ()
@@ -159,6 +161,7 @@ class Checker:
         return replace(
             example,
             sql=verdict.sql,
+            normal=verdict.normal,
             template=verdict.template,
             system=system,
             constructs=verdict.constructs,
@@ -192,7 +195,7 @@ class Checker:
         try:
             original = self._original(candidate, context)
             sql, tree = self._in_dialect(candidate, context, original)
-            good = self._good(sql, tree, context)
+            good = self._good(candidate, sql, tree, context)
             if not candidate.run or context.database is None:
                 self._require_sense(tree, context)
                 return good
@@ -208,9 +211,12 @@ class Checker:
         except FAILURES as error:
             return Verdict("syntax", f"the parser failed on it: {error!r:.200}")
 
-    def _good(self, sql: str, tree: exp.Expr, context: Context) -> Verdict:
+    def _good(self, candidate: Candidate, sql: str, tree: exp.Expr, context: Context) -> Verdict:
+        own = self.dialect.spec is None and candidate.written_in is None  # not rewritten, and by no rules of a house
+        taught = spelt(candidate.example.sql, sql, self.dialect.base) if own else sql
         return Verdict(
-            sql=sql,
+            sql=taught,
+            normal=sql if taught != sql else "",
             template=structure(tree),
             constructs=constructs(tree),
             uses=uses(tree, context.schema) if context.shared else (),

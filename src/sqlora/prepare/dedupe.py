@@ -50,7 +50,7 @@ def about(example: Example) -> str:
 
 def keys_of(example: Example) -> Keys:
     """The keys of a checked example: its template is set, else its query's text stands for it."""
-    values = _VALUE.findall(example.sql) if example.template else ()
+    values = _VALUE.findall(example.normal or example.sql) if example.template else ()
     return Keys(
         normalize_question(example.question),
         _hash(example.template or example.sql),

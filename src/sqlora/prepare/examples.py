@@ -28,7 +28,8 @@ class Example:
     columns that it ``uses`` (``store.city``), and which share of the needed tables and columns its schema text has,
     where that was cut to what the question seems to need (``recall``). What is missing there is put in to teach by;
     ``asked`` is then the text without, which the question would be asked with, and is tested with. ``origin`` is the
-    candidate's, for an example that is left out after all.
+    candidate's, for an example that is left out after all. ``normal`` is the query's normal form where it is taught in
+    other words; duplicates are told by it.
     """
 
     question: str
@@ -46,6 +47,7 @@ class Example:
     recall: tuple[float, float] | None = None
     asked: str | None = None
     origin: str = ""
+    normal: str = ""
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import duckdb
 import pytest
 
 from sqlora.prepare.check import Checker
+from sqlora.prepare.dedupe import keys_of
 from sqlora.prepare.examples import Candidate, Example, Rejection
 from sqlora.prepare.reasons import REASONS
 from sqlora.prepare.texts import QUESTION_LIMIT, SQL_LIMIT
@@ -34,6 +35,29 @@ def test_a_good_pair_is_normalized_and_has_its_template(checker: Checker) -> Non
     other = _check(checker, 'SELECT TALLY() FROM [order] WHERE channel = "app"')
     assert isinstance(other, Example)
     assert checked.template == other.template != ""
+
+
+def test_in_a_dialect_of_sqlglot_s_a_query_is_taught_in_its_own_words() -> None:
+    """IFF(2 = 0 AND …) is what sqlglot makes of Snowflake's DIV0; duplicates are told by it all the same."""
+    checker = Checker(Dialect("snowflake"), Schema.from_ddl("CREATE TABLE t (a INT, b INT)"))
+    own = checker.check(Candidate(Example("a question", "select nvl(a, 0)  -- why\nfrom t;", "s")))
+    other = checker.check(Candidate(Example("a question", "SELECT COALESCE(a, 0) FROM t", "s")))
+    assert isinstance(own, Example)
+    assert isinstance(other, Example)
+    assert own.sql == "select nvl(a, 0) from t"
+    assert own.template == other.template
+    assert keys_of(own) == keys_of(other)
+    quotients = [f"SELECT {call} FROM t" for call in ("DIV0(a, 2)", "IFF(2 = 0 AND a IS NOT NULL, 0, a / 2)")]
+    checked = [checker.check(Candidate(Example("a question", sql, "s"))) for sql in quotients]
+    assert [example.sql for example in checked if isinstance(example, Example)] == quotients
+    assert len({keys_of(example) for example in checked if isinstance(example, Example)}) == 1
+
+
+def test_a_query_rewritten_from_another_dialect_is_in_normal_form() -> None:
+    checker = Checker(Dialect("snowflake"), Schema.from_ddl("CREATE TABLE t (a INT, b INT)"))
+    checked = checker.check(Candidate(Example("a question", "select ifnull(A, 0) from t", "s"), written_in="sqlite"))
+    assert isinstance(checked, Example)
+    assert checked.sql == 'SELECT COALESCE("a", 0) FROM "t"'
 
 
 @pytest.mark.parametrize(
