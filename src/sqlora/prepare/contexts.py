@@ -22,7 +22,7 @@ from sqlora.sql.dialect import Dialect, load_dialect
 from sqlora.sql.execute import Database
 from sqlora.sql.execute.isolated import IsolatedDatabase, IsolatedProcess
 from sqlora.sql.schema import Schema, Style
-from sqlora.sql.schema.folding import respelt
+from sqlora.sql.schema.folding import PLAIN, respelt
 from sqlora.sql.schema.text import Quote, quoting
 
 SCHEMAS, DATABASES, DIALECTS = 256, 4, 16  # kept at a time
@@ -92,7 +92,7 @@ class Context:
         if spelling is None or not isinstance(identifier, exp.Identifier):
             return False
         identifier.set("this", spelling)
-        identifier.set("quoted", self._quote(spelling) != spelling)
+        identifier.set("quoted", not PLAIN.fullmatch(self._quote(spelling)))
         return True
 
     @cached_property

@@ -61,6 +61,22 @@ def test_a_query_rewritten_from_another_dialect_is_in_normal_form() -> None:
 
 
 @pytest.mark.parametrize(
+    ("dialect", "sql", "schema"),
+    [
+        ("tsql-like", "SELECT fullname, [select] FROM customers", "customers(fullname, [select])"),
+        ("oracle-like", 'SELECT FULLNAME, "SELECT" FROM CUSTOMERS', 'CUSTOMERS(FULLNAME, "SELECT")'),
+    ],
+)
+def test_names_are_taught_as_the_model_is_shown_them(dialect: str, sql: str, schema: str) -> None:
+    ddl = 'CREATE TABLE Customers (FullName TEXT, "select" INT)'
+    example = Example("a question", 'SELECT fullname, "Select" FROM CUSTOMERS', "s")
+    checked = Checker(load_dialect(dialect)).check(Candidate(example, ddl=ddl, written_in="sqlite", run=False))
+    assert isinstance(checked, Example)
+    assert checked.sql == sql
+    assert schema in (checked.system or "")
+
+
+@pytest.mark.parametrize(
     ("sql", "reason"),
     [
         ("SELECT TALLY( FROM customer", "syntax"),

@@ -125,6 +125,18 @@ class Dialect:
         """The one way this dialect writes the query: parsed and generated. Idempotent."""
         return self.generate(self.parse(sql))
 
+    @property
+    def has_case(self) -> bool:
+        """Whether the house has a rule of its own for the case of names."""
+        return self._case is not None
+
+    def written_name(self, text: str, quoted: bool) -> tuple[str, bool]:
+        """How a name of the base is written, and whether in quotes; one that the house cannot say stays, in quotes."""
+        try:
+            return self._case.write(text, quoted) if self._case else (text, quoted)
+        except CaseError:
+            return text, True
+
     # ── the steps ────────────────────────────────────────────────────────────────────────────────────────
 
     def _statements(self, sql: str) -> list[Any]:

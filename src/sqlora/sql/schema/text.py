@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
-from sqlglot import exp
+from sqlglot import exp, parse_one
 from sqlglot.dialects.dialect import Dialect as SqlglotDialect
 from sqlglot.errors import SqlglotError
 
@@ -104,7 +104,7 @@ def render_ddl(schema: Schema, dialect: Dialect | None = None) -> str:
 
 
 def quoting(schema: Schema, dialect: Dialect | None) -> Quote:
-    """A function that puts an identifier into quotes where the dialect needs them."""
+    """A function that writes a name as the dialect's queries have it: in its case, in quotes where it needs them."""
     base = dialect.base if dialect else schema.dialect
     spec = dialect.spec if dialect else None
     if spec is not None:
@@ -115,7 +115,10 @@ def quoting(schema: Schema, dialect: Dialect | None) -> Quote:
     words = _words(dialect) if dialect else None
 
     def quote(name: str) -> str:
-        if _is_plain(name, base, reserved) and (words is None or dialect is None or words.takes(name, dialect)):
+        quoted = not _is_plain(name, base, reserved)
+        if dialect is not None and dialect.has_case:
+            name, quoted = dialect.written_name(name, quoted)
+        if not quoted and (words is None or dialect is None or words.takes(name, dialect)):
             return name
         return opening + name.replace(closing, closing * 2) + closing
 
@@ -149,13 +152,14 @@ class _Words:
         self._special = frozenset(re.findall(r"\w+", texts.lower()))
         # Not the dialect itself: it would be kept alive by what is kept for it.
         self._known: dict[str, bool] = {}
+        self._query = _query(dialect)
 
     def takes(self, name: str, dialect: Dialect) -> bool:
         """Whether ``name`` needs no quotes. Words that nothing makes special are not parsed, which takes long."""
         if name.lower() not in self._special:
             return True
         if name not in self._known:
-            self._known[name] = _parses(name, dialect)
+            self._known[name] = _parses(name, self._query, dialect)
         return self._known[name]
 
 
@@ -173,14 +177,28 @@ def _words(dialect: Dialect) -> _Words:
     return _WORDS[dialect]
 
 
-def _parses(name: str, dialect: Dialect) -> bool:
+_NAME = "name_to_be"
+
+
+def _query(dialect: Dialect) -> str:
+    """A query in the dialect, whose table and column are called `_NAME`."""
+    query = f"SELECT {_NAME} FROM {_NAME} WHERE {_NAME} = 1 ORDER BY {_NAME}"
+    if dialect.spec is None:
+        return query
+    try:
+        return re.sub(_NAME, _NAME, dialect.generate(parse_one(query, read=dialect.base)), flags=re.IGNORECASE)
+    except (SqlglotError, DialectError):
+        return query
+
+
+def _parses(name: str, query: str, dialect: Dialect) -> bool:
     """Whether the dialect's own parser takes the bare word for a table and for a column."""
     try:
-        tree = dialect.parse(f"SELECT {name} FROM {name} WHERE {name} = 1 ORDER BY {name}")
+        tree = dialect.parse(query.replace(_NAME, name))
     except DialectError:
         return False
     chosen = tree.selects
-    return len(chosen) == 1 and isinstance(chosen[0], exp.Column) and chosen[0].name == name
+    return len(chosen) == 1 and isinstance(chosen[0], exp.Column) and chosen[0].name.lower() == name.lower()
 
 
 def _table_name(table: Table, quote: Quote) -> str:

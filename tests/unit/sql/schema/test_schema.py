@@ -324,6 +324,31 @@ def test_words_of_the_house_are_quoted(house: Dialect) -> None:
     assert schema.to_prompt() == '"order"(take, via, kind, "x]y", "select")'
 
 
+@pytest.mark.parametrize(
+    ("dialect", "text"),
+    [
+        ("tsql-like", "customers(fullname, [order lines], [order])"),
+        ("oracle-like", 'CUSTOMERS(FULLNAME, "Order Lines", "ORDER")'),
+        ("ledgerql", "Customers(FullName, «Order Lines», «order»)"),
+    ],
+)
+def test_names_are_shown_as_queries_have_them(dialect: str, text: str) -> None:
+    columns = ("FullName", "Order Lines", "order")
+    house = load_dialect(dialect)
+    prompt = Schema((Table("Customers", tuple(Column(name, "INT") for name in columns)),)).to_prompt(dialect=house)
+    assert prompt == text
+    names = prompt.partition("(")[2].removesuffix(")")
+    query = f"SELECT {names} FROM {prompt.partition('(')[0]}"
+    assert house.normalize(query) == query
+
+
+@pytest.mark.parametrize("dialect", ["pipe-like", "ledgerql"])
+def test_words_are_quoted_only_where_the_house_s_queries_need_it(dialect: str) -> None:
+    """Whatever it writes for SELECT and ORDER BY."""
+    prompt = Schema((Table("kind", (Column("value", "INT"),)),)).to_prompt(dialect=load_dialect(dialect))
+    assert prompt == "kind(value)"
+
+
 def test_case_is_quoted_only_where_it_matters() -> None:
     schema = Schema((Table("Shop", (Column("shopId", "INT"),)),), "postgres")
     assert schema.to_prompt() == '"Shop"("shopId")'
