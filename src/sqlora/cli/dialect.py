@@ -152,7 +152,7 @@ def new(ctx: click.Context, file: Path, base: str, name: str | None, as_json: bo
 @click.option("--through", type=click.Choice(ENGINES), help="The engine they are translated for (default: duckdb).")
 @click.option("--run", is_flag=True, help="Run each query, read-only, before and after; its rows must be the same.")
 @click.option("--database", metavar="URL", help="Where to run (default: the project's database).")
-@click.option("--all", "every", is_flag=True, help="Show every place, not the first three of each construct.")
+@click.option("--all", "every", is_flag=True, help="Show every place, not the first three of each reason.")
 @click.pass_context
 def check(
     ctx: click.Context, files: tuple[Path, ...], name: str | None, through: str | None, run: bool,

@@ -24,7 +24,10 @@ if TYPE_CHECKING:
     from sqlora.sql.dialect import Dialect
 
 SHOWN = 3  # places of one construct with one reason
-NAMES = 30  # constructs in the line of those that survive
+REASONS = 20  # of one construct whose places are shown
+NAMES = 30  # constructs in the line of those that survive, and rows of the table of what does not
+
+Cause = tuple[str, str]  # a construct, and why it does not survive
 
 
 class Check:
@@ -36,8 +39,12 @@ class Check:
         self.outcomes: Counter[str] = Counter()
         self.used: Counter[str] = Counter()
         self.lost: Counter[str] = Counter()
-        self.reasons: dict[str, str] = {}
-        self.shown: Counter[tuple[str, str]] = Counter()
+        self.causes: Counter[Cause] = Counter()  # in how many statements
+        self.places: Counter[Cause] = Counter()
+        self.number: dict[Cause, int] = {}  # the how manieth of its construct it is
+        self.found: Counter[str] = Counter()  # how many a construct has
+        self.reasons: dict[Cause, str] = {}  # the first message of each
+        self.hidden = 0
         self.files = self.unread = 0
         self.width = _width()
         self._said, self._counting = time.monotonic(), False
@@ -80,8 +87,9 @@ class Check:
         self.outcomes[trip.outcome] += 1
         lost = {loss.construct for loss in trip.losses}
         self.lost.update(lost)
+        self.causes.update({_cause(loss) for loss in trip.losses})
         for loss in trip.losses:
-            self.reasons.setdefault(loss.construct, loss.message)
+            self.reasons.setdefault(_cause(loss), loss.message)
         if trip.trees:
             self.used.update(Places(statement.text, self.dialect).constructs(trip.trees) | lost)
         else:
@@ -103,8 +111,13 @@ class Check:
         return trip
 
     def _show(self, name: str, statement: Statement, loss: Loss) -> None:
-        self.shown[loss.construct, loss.kind] += 1
-        if not self.every and self.shown[loss.construct, loss.kind] > SHOWN:
+        cause = _cause(loss)
+        if cause not in self.places:
+            self.found[loss.construct] += 1
+            self.number[cause] = self.found[loss.construct]
+        self.places[cause] += 1
+        if not self.every and (self.places[cause] > SHOWN or self.number[cause] > REASONS):
+            self.hidden += 1
             return
         self._clear()
         line, column = statement.place(loss.line, loss.column)
@@ -119,16 +132,16 @@ class Check:
         if self.as_json:
             click.echo(f"], {json.dumps(self._summary(), ensure_ascii=False)[1:]}")
             return
-        hidden = sum(max(0, count - SHOWN) for count in self.shown.values()) if not self.every else 0
-        if hidden:
-            click.echo(f"… and {hidden:,} more places like these (--all shows each)")
-        if self.lost:
+        if self.hidden:
+            places = "place" if self.hidden == 1 else "places"
+            click.echo(f"… and {self.hidden:,} more {places} like these (--all shows each)")
+        if self.causes:
             print_table(
                 ["does not survive", "statements", "of", "why"],
-                [[c, n, self.used[c], _brief(self.reasons[c])] for c, n in self.lost.most_common(NAMES)],
+                [[c[0], n, self.used[c[0]], _brief(self.reasons[c])] for c, n in self.causes.most_common(NAMES)],
             )
-            if len(self.lost) > NAMES:
-                click.echo(f"and {len(self.lost) - NAMES:,} more constructs (--json has all)")
+            if len(self.causes) > NAMES:
+                click.echo(f"and {len(self.causes) - NAMES:,} more reasons (--json has all)")
         if survivors := [(c, n) for c, n in self._counted() if not self.lost[c]]:
             names = ", ".join(f"{c} {n:,}" for c, n in survivors[:NAMES])
             more = f", and {len(survivors) - NAMES:,} more" if len(survivors) > NAMES else ""
@@ -154,8 +167,11 @@ class Check:
         found: dict[str, Any] = {"counts": {key: self.outcomes[key] for key in ("same", "rewritten", "lost")}}
         if self.run is not None:
             found["rows"] = {"queries": self.run.queries, "same": self.run.same}
+        why: dict[str, str] = {}
+        for (construct, _), message in self.reasons.items():
+            why.setdefault(construct, message)
         found["constructs"] = [
-            {"name": c, "statements": n, "lost": self.lost[c], "why": self.reasons.get(c)} for c, n in self._counted()
+            {"name": c, "statements": n, "lost": self.lost[c], "why": why.get(c)} for c, n in self._counted()
         ]
         return found
 
@@ -181,6 +197,11 @@ class Check:
         if self._counting:
             self._counting = False
             click.echo("\r\x1b[K", nl=False, err=True)
+
+
+def _cause(loss: Loss) -> Cause:
+    """What of a loss is the same in its other places: how something changes differs in each."""
+    return loss.construct, loss.kind if loss.kind in ("changed", "unwritable") else loss.message
 
 
 def _placed(statement: Statement, losses: tuple[Loss, ...]) -> list[Loss]:

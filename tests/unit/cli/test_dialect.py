@@ -221,6 +221,18 @@ def test_many_places_of_one_construct_are_counted(run: Run) -> None:
     assert run("dialect", "check", file, "--dialect", "duckdb", "--all").stdout.count("^^^^^^") == 50
 
 
+def test_each_mistake_is_shown_though_all_are_syntax(run: Run) -> None:
+    statements = ["a FROM t GROUP", "a FROM", "(a FROM t", "a FROM t WHERE", "CASE a FROM t", "a FROM t ORDER", "'abc"]
+    file = write(";\n".join(f"SELECT {statement}" for statement in ["a FROM t GROUP"] * 3 + statements))
+    found = run("dialect", "check", file, "--dialect", "duckdb")
+    assert found.stdout.count(": syntax: ") == 9
+    assert "… and 1 more place like these (--all shows each)" in found.stdout
+    table = re.findall(r"syntax +(\d+) +10 +(\S.*?) *\n", found.stdout)
+    assert len(table) == 7
+    assert table[0] == ("4", 'GROUP is a reserved word; in duckdb, write "GROUP"')
+    assert ("1", "Expected table name but got the end") in table
+
+
 @pytest.mark.parametrize(
     ("data", "words"),
     [

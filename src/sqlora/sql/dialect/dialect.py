@@ -249,6 +249,8 @@ class Dialect:
         token = str(detail.get("highlight") or "")
         line, end = int(detail.get("line") or 1), int(detail.get("col") or len(token) or 1)
         reason = re.sub(r"<class '[\w.]*?(\w+)'>", r"\1", str(detail.get("description") or error))
+        reason = re.sub(r"<Token token_type: \S*SENTINEL,.*>$", "the end", reason, flags=re.DOTALL)
+        reason = re.sub(r"<Token token_type: .*?, text: (.*?), line: \d+, col: .*>$", r"\1", reason, flags=re.DOTALL)
         offset = _offset(sql, line, end) - len(token) + 1
         return self._error(sql, reason, max(offset, 0), len(token))
 
