@@ -137,8 +137,10 @@ class Checker:
         except BusyError:
             raise
         except (SqloraError, RecursionError, *FAILURES) as error:
-            reason = "table" if candidate.ddl is None and candidate.database is None else "schema"
-            return reject(reason, example, _message(error), candidate.origin)
+            if candidate.ddl is not None or candidate.database is not None:
+                return reject("schema", example, _message(error), candidate.origin)
+            rejection = reject("table", example, _message(error), candidate.origin)
+            return replace(rejection, suggestion=getattr(error, "next_step", None) or rejection.suggestion)
         verdict = self._verdict(candidate, context)
         if not verdict.reason and candidate.needs_rows and not verdict.has_rows:
             verdict = Verdict("no rows")

@@ -26,6 +26,10 @@ from sqlora.sql.schema.folding import PLAIN, respelt
 from sqlora.sql.schema.text import Quote, quoting
 
 SCHEMAS, DATABASES, DIALECTS = 256, 4, 16  # kept at a time
+NO_SCHEMA = (
+    "set [database] url, or give each pair a ddl with its CREATE TABLE statements; "
+    "the schema of another source, such as schema-only, is that source's own"
+)
 DDL_LIMIT = 2_000_000  # characters: some 4,000 tables
 
 Key = TypeVar("Key")
@@ -152,7 +156,7 @@ class Contexts:
     def _of_project(self) -> Context:
         if self._project is None:
             if self.schema is None:
-                raise SchemaError("the project has no database, so no table is known")
+                raise SchemaError("the project has no database, so no table is known", NO_SCHEMA)
             self._project = Context(self._prompt(self.schema), self.database, shared=True)
         return self._project
 

@@ -15,7 +15,7 @@ from sqlora.prepare.contexts import Recent
 from sqlora.prepare.examples import Candidate, Example, Rejection
 from sqlora.prepare.reasons import REASONS
 from sqlora.prepare.texts import Rules
-from sqlora.sql.dialect import Dialect
+from sqlora.sql.dialect import Dialect, load_dialect
 
 DDL = 'CREATE TABLE Head (Age INTEGER, Name VARCHAR, "Born State" VARCHAR); CREATE TABLE other (x INTEGER)'
 ROWS = """
@@ -101,6 +101,14 @@ def test_a_rewritten_query_with_other_rows_is_rejected(
     checked = check(checker, "SELECT Name FROM team WHERE won > 0", database=teams, written_in="sqlite", prove=True)
     assert isinstance(checked, Rejection)
     assert (checked.reason, checked.detail) == ("other rows", "expected 2 rows, got 1")
+
+
+def test_without_a_database_pairs_are_told_what_to_bring() -> None:
+    with Checker(load_dialect("duckdb")) as checker:
+        checked = check(checker, "SELECT a FROM t")
+    assert isinstance(checked, Rejection)
+    assert checked.reason == "table"
+    assert "set [database] url, or give each pair a ddl" in checked.suggestion
 
 
 def test_an_empty_answer_and_a_refusal_are_seen_in_the_example_s_own_database(checker: Checker, teams: str) -> None:
