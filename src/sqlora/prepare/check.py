@@ -37,13 +37,17 @@ from sqlora.sql.dialect.dialect import PARSER_FAILURES
 from sqlora.sql.dialect.node_error import NodeError
 from sqlora.sql.dialect.spelling import spelt
 from sqlora.sql.execute import Database, Limits, ResultSet
+from sqlora.sql.personal import masked
 from sqlora.sql.schema import Schema, Style
 from sqlora.sql.schema.needed import NOTHING, Needed, needed_by, recall
+from sqlora.sql.sqlglot_log import sqlglot_log
 from sqlora.sql.structure import structure
+from sqlora.sql.translate import write
 
 # Enough rows to see whether there are any: fetching 10,000 of each breakdown takes longer than finding them.
 PROBE = Limits(rows=200)
 PROOF_ROWS = 10_000  # two results are compared whole
+SHOWN = 500  # characters of a rewritten text in a rejection
 KNOWN, SYSTEMS = 4_096, 64  # verdicts and system texts remembered
 ANYTHING = Rules()
 # A source may hold anything, and a tree that was parsed need not be one that sqlglot can write.
@@ -85,11 +89,19 @@ class Verdict:
 
 
 class _Fault(Exception):
-    """A verdict against the query, on its way up."""
+    """A verdict against the query, on its way up; ``text`` is what was run, where that is another text."""
 
-    def __init__(self, reason: str, detail: str = "") -> None:
+    def __init__(self, reason: str, detail: str = "", text: str = "") -> None:
         super().__init__(reason, detail)
-        self.verdict = Verdict(reason, detail)
+        self.reason, self.detail, self.text = reason, detail, text
+
+    def verdict(self, sql: str) -> Verdict:
+        """With the text that failed, unless that is ``sql``, which is shown anyway."""
+        if not self.text or _flat(self.text) == _flat(sql):
+            return Verdict(self.reason, self.detail)
+        text = masked(self.text)
+        shown = text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
+        return Verdict(self.reason, f"{self.detail}; rewritten: {shown}")
 
 
 @dataclass
@@ -195,23 +207,35 @@ class Checker:
 
     def _examine(self, candidate: Candidate, context: Context) -> Verdict:
         try:
-            original = self._original(candidate, context)
-            sql, tree = self._in_dialect(candidate, context, original)
-            good = self._good(candidate, sql, tree, context)
-            if not candidate.run or context.database is None:
-                self._require_sense(tree, context)
-                return good
-            if original is not None and candidate.prove:
-                return replace(good, has_rows=self._proven(original, tree, context.database))
-            return replace(good, has_rows=_says_something(_run(tree, context.database, self.limits)))
+            with sqlglot_log():
+                return self._judge(candidate, context)
         except _Fault as fault:
-            return fault.verdict
+            return fault.verdict(candidate.example.sql)
         except DialectError as error:
             return Verdict("syntax", _message(error))
         except RecursionError:
             return Verdict("syntax", "the query is nested too deeply")
         except FAILURES as error:
             return Verdict("syntax", f"the parser failed on it: {error!r:.200}")
+
+    def _judge(self, candidate: Candidate, context: Context) -> Verdict:
+        original = self._original(candidate, context)
+        sql, tree = self._in_dialect(candidate, context, original)
+        good = self._good(candidate, sql, tree, context)
+        rewritten = sql if original is not None else ""
+        if not candidate.run or context.database is None:
+            self._require_sense(tree, context, rewritten)
+            return good
+        if original is not None and candidate.prove:
+            source, ordered = self._source(candidate), is_ordered(cast(exp.Expression, original))
+            limits = replace(self.limits, rows=PROOF_ROWS)
+            expected = _run(original, source, context.database, limits)
+            got = _run(tree, self.dialect.base, context.database, limits, rewritten)
+            if not (compared := compare(expected, got, ordered)).equal:
+                raise _Fault("other rows", compared.reason, rewritten)
+            return replace(good, has_rows=_says_something(got))
+        got = _run(tree, self.dialect.base, context.database, self.limits, rewritten)
+        return replace(good, has_rows=_says_something(got))
 
     def _good(self, candidate: Candidate, sql: str, tree: exp.Expr, context: Context) -> Verdict:
         own = self.dialect.spec is None and candidate.written_in is None  # not rewritten, and by no rules of a house
@@ -231,48 +255,71 @@ class Checker:
             return None
         return read_foreign(candidate.example.sql, self._contexts.written_in(candidate.written_in), context)
 
+    def _source(self, candidate: Candidate) -> str:
+        """The sqlglot dialect of the query as it came."""
+        return self._contexts.written_in(candidate.written_in).base if candidate.written_in else self.dialect.base
+
     def _in_dialect(self, candidate: Candidate, context: Context, original: exp.Query | None) -> tuple[str, exp.Expr]:
         """The query in the dialect's normal form, and the tree that the dialect reads there."""
-        sql = candidate.example.sql if original is None else self.dialect.generate(original)
+        sql = candidate.example.sql if original is None else self._rewritten(original)
         once = _ReadOnce(self.dialect, context)
         if findings := check(sql, cast(Dialect, once), context.schema):
-            raise _Fault(findings[0].kind, "; ".join(finding.message for finding in findings))
+            text = "" if original is None else sql
+            raise _Fault(findings[0].kind, "; ".join(finding.message for finding in findings), text)
         tree = once.trees[0]
         if not once.requalified and (candidate.normal or tree == original):
             return sql, tree  # generating it again would give the same text
         return self.dialect.generate(tree), tree
 
-    def _require_sense(self, tree: exp.Expr, context: Context) -> None:
+    def _rewritten(self, original: exp.Query) -> str:
+        """The original's text in the dialect; a `_Fault` where that does not say all of it."""
+        with sqlglot_log() as said:
+            sql = self.dialect.generate(original)
+        if said:
+            raise _Fault("syntax", f"{self.dialect.name} has no way to say all of it: {said[0]}", sql)
+        return sql
+
+    def _require_sense(self, tree: exp.Expr, context: Context, rewritten: str) -> None:
         """A `_Fault` where the engine would refuse the query, though there is no data to run it on."""
         if self.dialect.base == context.schema.dialect == "duckdb":
             refusal = self._empty.refusal(tree, context.schema)
             if refusal is not None:
-                raise _Fault("refused", refusal)
-
-    def _proven(self, original: exp.Query, tree: exp.Expr, database: Database) -> bool:
-        """Whether there are rows; a `_Fault` where the rewritten query gives others than the original."""
-        limits = replace(self.limits, rows=PROOF_ROWS)
-        ordered = is_ordered(cast(exp.Expression, original))
-        expected, got = _run(original, database, limits), _run(tree, database, limits)
-        compared = compare(expected, got, ordered)
-        if not compared.equal:
-            raise _Fault("other rows", compared.reason)
-        return _says_something(got)
+                raise _Fault("refused", refusal, rewritten)
 
 
-def _run(tree: exp.Expr, database: Database, limits: Limits) -> ResultSet:
-    """What the query gives; its tree is used up."""
-    # The query was checked, so it goes to the engine directly: what `run_query` would do, without parsing it a second
-    # time, which halves the time of a large dataset.
+def _run(tree: exp.Expr, source: str, database: Database, limits: Limits, rewritten: str = "") -> ResultSet:
+    """What the query, a tree of the dialect ``source``, gives; the tree is used up.
+
+    ``rewritten`` is its text, where it is not the one that came.
+    """
+    # The query was checked, so it goes to the engine directly: what `run_query` would do, without parsing it a
+    # second time, which halves the time of a large dataset.
+    engine = database.dialect_name
     try:
-        text = adapted(tree, database.dialect_name).sql(database.dialect_name, comments=False, copy=False)
+        if source == engine:
+            text = adapted(tree, engine).sql(engine, comments=False, copy=False)
+        else:
+            text = rewritten = _transpiled(tree, engine)
         return database.run(text, limits)
     except (SqlglotError, NodeError) as error:
-        raise _Fault("refused", f"can't be written for {database.dialect_name}: {error}") from error
+        raise _Fault("refused", f"can't be written for {engine}: {error}", rewritten) from error
     except QueryLimitError as error:
-        raise _Fault("limit", _message(error)) from error
+        raise _Fault("limit", _message(error), rewritten) from error
     except QueryError as error:
-        raise _Fault("refused", _message(error)) from error
+        raise _Fault("refused", _message(error), rewritten) from error
+
+
+def _transpiled(tree: exp.Expr, engine: str) -> str:
+    """The query for another engine; a `_Fault` where that would run something else."""
+    written = write(tree, engine)
+    if written.unsupported:
+        raise _Fault("refused", f"{engine} has no way to run all of it: {written.unsupported[0][1]}", written.text)
+    return written.text
+
+
+def _flat(sql: str) -> str:
+    """The text without what says nothing: case, blanks, a semicolon at the end."""
+    return " ".join(sql.split()).rstrip("; ").lower()
 
 
 def _message(error: BaseException) -> str:

@@ -8,5 +8,6 @@
     compare.py     are two results the same answer? cells.py
     structure.py   a query without its values · constructs.py: what it is made of
     roundtrip.py   what survives the way to an engine and back: statements.py, translate.py, engines.py, places.py
+    sqlglot_log.py what sqlglot says on the way
     personal.py    texts that should not be taught · personal_values.py
 """

@@ -100,7 +100,42 @@ def test_a_rewritten_query_with_other_rows_is_rejected(
     monkeypatch.setattr(checker.dialect, "generate", lambda tree: written(tree).replace("won > 0", "won > 2"))
     checked = check(checker, "SELECT Name FROM team WHERE won > 0", database=teams, written_in="sqlite", prove=True)
     assert isinstance(checked, Rejection)
-    assert (checked.reason, checked.detail) == ("other rows", "expected 2 rows, got 1")
+    assert checked.reason == "other rows"
+    assert checked.detail == "expected 2 rows, got 1; rewritten: SELECT Name FROM team WHERE won > 2"
+
+
+def test_a_refusal_shows_the_text_that_was_refused(teams: str) -> None:
+    sql = "SELECT DATE_TRUNC('month', city) FROM team WHERE Name <> 'ann.lee@gmail.com'"
+    with Checker(load_dialect("sqlite"), rules=Rules(personal_data="keep")) as checker:
+        checked = check(checker, sql, database=teams, written_in="postgres")
+    assert isinstance(checked, Rejection)
+    assert checked.reason == "refused"
+    assert checked.detail == (
+        "SQLite refused the query: no such column: MONTH; "
+        "rewritten: SELECT TIMESTAMP_TRUNC(city, MONTH) FROM team WHERE Name <> '‹e-mail address›'"
+    )
+
+
+def test_what_the_dialect_cannot_say_is_not_taught(teams: str, caplog: pytest.LogCaptureFixture) -> None:
+    with Checker(load_dialect("duckdb")) as checker:
+        checked = check(checker, "SELECT TO_CHAR(city, 'YYYY-MM') FROM team", database=teams, written_in="snowflake")
+    assert isinstance(checked, Rejection)
+    assert checked.reason == "syntax"
+    assert checked.detail.startswith("duckdb has no way to say all of it: Argument 'format' is not supported")
+    assert checked.detail.endswith("rewritten: SELECT CAST(city AS TEXT) FROM team")
+    assert caplog.records == []
+
+
+def test_what_the_engine_cannot_run_whole_is_refused(teams: str, caplog: pytest.LogCaptureFixture) -> None:
+    with Checker(load_dialect("snowflake")) as checker:
+        checked = check(checker, "SELECT TO_CHAR(city, 'YYYY-MM') FROM team", database=teams)
+        fine = check(checker, "SELECT COUNT(*) FROM team WHERE city ILIKE 'l%'", database=teams)
+        check(checker, "SHOW TABLES IN SCHEMA x LIKE y Z", database=teams)  # which sqlglot would log
+    assert isinstance(fine, Example)
+    assert isinstance(checked, Rejection)
+    assert checked.reason == "refused"
+    assert checked.detail.startswith("sqlite has no way to run all of it: Argument 'format' is not supported")
+    assert caplog.records == []
 
 
 def test_without_a_database_pairs_are_told_what_to_bring() -> None:

@@ -85,19 +85,25 @@ def run_query(
 def _in_database_dialect(sql: str, dialect: Dialect, database: Database) -> str:
     from sqlglot.errors import SqlglotError
 
-    from sqlora.sql.dialect.adapted import adapted
     from sqlora.sql.dialect.node_error import NodeError
+    from sqlora.sql.translate import write
 
     if database.dialect_name == dialect.base:
         return dialect.to_base(sql)
     try:
-        tree = adapted(dialect.parse(sql), database.dialect_name)
-        return tree.sql(dialect=database.dialect_name, comments=False)
+        written = write(dialect.parse(sql), database.dialect_name)
     except (SqlglotError, NodeError) as error:
-        raise DialectError(
-            f"the query can't be written for {database.dialect_name}: {error}",
-            f"set `base` of the dialect {dialect.name} to {database.dialect_name!r}",
-        ) from None
+        raise _unwritable(dialect, database, str(error)) from None
+    if written.unsupported:  # what is left of the query would be another question
+        raise _unwritable(dialect, database, written.unsupported[0][1])
+    return written.text
+
+
+def _unwritable(dialect: Dialect, database: Database, reason: str) -> DialectError:
+    engine = database.dialect_name
+    return DialectError(
+        f"the query can't be written for {engine}: {reason}", f"set `base` of the dialect {dialect.name} to {engine!r}"
+    )
 
 
 def _file_of(url: str, folder: Path | None) -> tuple[str, Path | None]:

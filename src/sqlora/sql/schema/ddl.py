@@ -5,10 +5,9 @@ Only what makes tables is parsed: a dump's data, settings, indexes and grants ar
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import replace
 from functools import lru_cache
 from itertools import pairwise
@@ -25,6 +24,7 @@ from sqlora.sql.schema.ddl_derived import Find, like_columns, original, selected
 from sqlora.sql.schema.ddl_reduced import reduced, reduced_view
 from sqlora.sql.schema.folding import folded
 from sqlora.sql.schema.schema import DEFAULT_NAMESPACES, Column, ForeignKey, Schema, Table
+from sqlora.sql.sqlglot_log import sqlglot_log
 
 # What programs write that make dumps, and what is no SQL. Replaced by as many lines, so that places stay.
 NOISE = re.compile(
@@ -123,7 +123,7 @@ def _parse_one(tokens: list[Token], text: str, base: SqlglotDialect, parser: Par
     error: ParseError | None = None
     trees: list[exp.Expr | None] = []
     try:
-        with _quiet():
+        with sqlglot_log():
             trees = list(parser.parse(tokens, text))
     except ParseError as found:
         error = found
@@ -149,7 +149,7 @@ def _parse_less(tokens: list[Token], text: str, base: SqlglotDialect, kind: str)
     less = reduced_view(tokens, text) if kind == "VIEW" else reduced(tokens, text, lambda type_: _is_type(type_, base))
     if less is None:
         return []
-    with suppress(SqlglotError), _quiet():
+    with suppress(SqlglotError), sqlglot_log():
         trees = [tree for tree in base.parse(less.text) if tree is not None]
         if not any(isinstance(tree, exp.Command) for tree in trees):
             for column in [found for tree in trees for found in tree.find_all(exp.ColumnDef)]:
@@ -162,26 +162,11 @@ def _parse_less(tokens: list[Token], text: str, base: SqlglotDialect, kind: str)
 def _is_type(text: str, base: SqlglotDialect) -> bool:
     """Whether sqlglot takes the text for a column's type."""
     try:
-        with _quiet():
+        with sqlglot_log():
             trees = base.parse(f"CREATE TABLE t (c {text})")
     except SqlglotError:
         return False
     return len(trees) == 1 and isinstance(trees[0], exp.Create)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without sqlglot's warnings of what it doesn't understand: here that is an error, or of no interest."""
-    logger = logging.getLogger("sqlglot")
-    logger.addFilter(_is_other)
-    try:
-        yield
-    finally:
-        logger.removeFilter(_is_other)
-
-
-def _is_other(record: logging.LogRecord) -> bool:
-    return "Falling back to parsing as a 'Command'" not in record.getMessage()
 
 
 def _statements(tokens: list[Token]) -> Iterator[list[Token]]:

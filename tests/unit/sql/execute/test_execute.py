@@ -14,7 +14,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from sqlora.errors import BusyError, DatabaseError, QueryError, QueryLimitError, QueryRejected
+from sqlora.errors import BusyError, DatabaseError, DialectError, QueryError, QueryLimitError, QueryRejected
 from sqlora.sql.dialect import Dialect, load_dialect
 from sqlora.sql.dialect.spec import DialectSpec
 from sqlora.sql.execute import Database, Limits, open_database, run_query
@@ -244,6 +244,11 @@ def test_run_query_translates_to_whatever_database_there_is(database: Database, 
     sql = 'SELECT country, TOTAL([city_id]) FROM city WHERE country = "UK" GROUP BY country'
     result = run_query(sql, house, database, database.schema(), Limits())
     assert result.rows == [("UK", 3)]
+
+
+def test_run_query_does_not_run_half_a_query(database: Database) -> None:
+    with pytest.raises(DialectError, match=r"can't be written for .*: Argument 'format' is not supported"):
+        run_query("SELECT TO_CHAR(city_name, 'YYYY') FROM city", load_dialect("snowflake"), database, database.schema())
 
 
 def test_run_query_does_not_send_what_the_check_refuses(database: Database, house: Dialect) -> None:
