@@ -56,6 +56,18 @@ def test_what_is_drawn_runs_in_every_dialect(tmp_path: Path, shop: Path, dialect
     assert [str(each) for each in checked if not isinstance(each, Example)] == []
 
 
+@pytest.mark.parametrize("dialect", ["postgres", "snowflake", "oracle"])
+def test_names_that_have_a_case_are_quoted(tmp_path: Path, shop: Path, dialect: str) -> None:
+    ddl = 'CREATE TABLE "Customer" ("Id" INT PRIMARY KEY, "fullName" VARCHAR(20), city VARCHAR(20), "Total" INT)'
+    (tmp_path / "schema.sql").write_text(ddl)
+    source = SourceSection(kind="schema-only", path=tmp_path / "schema.sql")
+    project = _project(tmp_path, dialect, shop)
+    found = [each for each in islice(read_schema_only(source, project, "so"), 20) if isinstance(each, Candidate)]
+    with Checker(project.dialect()) as checker:
+        checked = [checker.check(each) for each in found]
+    assert [str(each) for each in checked if not isinstance(each, Example)] == []
+
+
 def test_the_projects_own_schema_is_taken_without_its_rows(tmp_path: Path, shop: Path, schema: Schema) -> None:
     (tmp_path / "sqlora.toml").write_text(f'[project]\ndialect = "{shop}/dialect.toml"\n')
     project = load_project(tmp_path)

@@ -12,6 +12,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
 from sqlora.errors import DialectError, SqloraError
@@ -82,9 +83,17 @@ def _render(lexicon: Lexicon, drawn: Draft) -> str | None:
     if tree is None:
         return None
     try:
-        return lexicon.dialect.generate(tree)
+        return lexicon.dialect.generate(_quoted(tree, lexicon.schema))
     except (DialectError, SqlglotError):
         return None
+
+
+def _quoted(tree: exp.Expr, schema: Schema) -> exp.Expr:
+    """The tree with quotes (in place) on the schema's names that are not found without."""
+    for name in tree.find_all(exp.Identifier) if schema.cased else ():
+        if name.name in schema.cased:
+            name.set("quoted", True)
+    return tree
 
 
 class _Spread:
@@ -99,7 +108,7 @@ class _Spread:
         tree = select.build(self.lexicon.graph)
         if tree is None:
             return []
-        sql = tree.sql(self.database.dialect_name)
+        sql = _quoted(tree, self.lexicon.schema).sql(self.database.dialect_name)
         if sql not in self.known:
             try:
                 rows = self.database.run(sql, Limits(seconds=5.0)).rows
