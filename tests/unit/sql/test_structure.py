@@ -110,3 +110,8 @@ def test_values_never_show(three: list[str], several: list[str], limit: int) -> 
         )
 
     assert template(query(*three, several, limit)) == template(query("1", "2", "3", ["4"], 5))
+
+
+def test_nothing_is_said_of_what_the_template_cannot_write(caplog: pytest.LogCaptureFixture) -> None:
+    template("SELECT TO_CHAR(a, 'YYYY-MM') FROM t", Dialect("snowflake"))
+    assert not caplog.records
