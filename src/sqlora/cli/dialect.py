@@ -233,6 +233,9 @@ def _dialect(ctx: click.Context, name: str | None, option: str) -> Dialect:
             raise click.BadParameter("the name is empty", param_hint=option)
         if other := ALSO_CALLED.get(name.lower()):
             raise DialectError(f"There is no SQL dialect {name!r}.", f"It is called {other} here.")
+        if name.endswith(".toml") and not Path(name).is_file():
+            write = f"sqlora dialect new --from duckdb {name}"
+            raise DialectError(f"There is no dialect file {name}.", f"Correct {option}, or write the file: {write}")
         return load_dialect(name, Path.cwd())
     project = _project(ctx)
     if project is None:

@@ -293,6 +293,7 @@ def test_a_file_with_a_name_that_is_no_text(run: Run) -> None:
         (["convert", "q.sql", "--from", "duckdb", "--to", "postgresql"], 1, "It is called postgres here."),
         (["convert", "q.sql", "--to", "duckdb"], 1, "which dialect?"),
         (["convert", "none.sql", "--from", "duckdb", "--to", "mysql"], 1, "none.sql cannot be read"),
+        (["show", "none.toml"], 1, "Correct NAME, or write the file: sqlora dialect new --from duckdb none.toml"),
         (["show", "duckdbb"], 1, "Did you mean duckdb?"),
         (["new", "--from", "snowfake"], 1, "Did you mean snowflake?"),
     ],
