@@ -13,7 +13,8 @@ from sqlglot.errors import ErrorLevel, SqlglotError
 
 from sqlora.errors import DialectError
 from sqlora.sql.dialect import Dialect
-from sqlora.sql.dialect.adapted import adapted, settle_number
+from sqlora.sql.dialect.adapted import adapted
+from sqlora.sql.dialect.intervals import settle_number
 
 Unsupported = list[tuple[exp.Expr, str]]
 

@@ -6,13 +6,12 @@ that is a word to SQL Server only. ``INTERVAL (-7) DAY`` loses its number where 
 
 from __future__ import annotations
 
-import re
-
 import sqlglot
 from sqlglot import exp
 
+from sqlora.sql.dialect.intervals import settle_number
 from sqlora.sql.dialect.node_error import NodeError
-from sqlora.sql.dialect.parens import infix, meets_operator, unnest
+from sqlora.sql.dialect.parens import infix, meets_operator, replaced, unnest
 
 _HAVE_MAX = ("tsql", "fabric", "redshift")
 _HAVE_DATEADD = ("snowflake", "redshift")  # and no product of a number and an interval
@@ -50,16 +49,7 @@ def _membership(node: exp.EQ | exp.NEQ, tree: exp.Expr) -> exp.Expr:
         found = exp.Not(this=found)
     if meets_operator(node) and not isinstance(node.parent, exp.Connector | exp.Not):
         found = exp.Paren(this=found)
-    return _replaced(tree, node, found)
-
-
-def settle_number(interval: exp.Interval) -> None:
-    """INTERVAL (-7) DAY → INTERVAL '-7' DAY."""
-    number = unnest(interval.this) if interval.this else None
-    sign = "-" if isinstance(number, exp.Neg) else ""
-    digits = unnest(number.this) if number and sign else number
-    if isinstance(digits, exp.Literal) and re.fullmatch(r"\d+", digits.name):
-        interval.set("this", exp.Literal.string(f"{sign}{digits.name}"))
+    return replaced(tree, node, found)
 
 
 def _is_computed(interval: exp.Interval) -> bool:
@@ -81,7 +71,7 @@ def _computed(interval: exp.Interval, dialect: str, tree: exp.Expr) -> exp.Expr:
             raise NodeError(interval, "an interval of a computed length stands only beside a date", "add it to a date")
         if isinstance(total, exp.Sub):
             amount = exp.Neg(this=amount)
-        return _replaced(tree, total, exp.DateAdd(this=other, expression=unnest(amount), unit=unit))
+        return replaced(tree, total, exp.DateAdd(this=other, expression=unnest(amount), unit=unit))
     generator = sqlglot.Dialect.get_or_raise(dialect).generator_class
     if not generator.SINGLE_STRING_INTERVAL and dialect not in _MULTIPLY:
         return tree
@@ -89,11 +79,4 @@ def _computed(interval: exp.Interval, dialect: str, tree: exp.Expr) -> exp.Expr:
     sum_or_comparison = exp.Add | exp.Sub | exp.Predicate | exp.Connector
     if meets_operator(interval) and not isinstance(interval.parent, sum_or_comparison):
         product = exp.Paren(this=product)
-    return _replaced(tree, interval, product)
-
-
-def _replaced(tree: exp.Expr, old: exp.Expr, new: exp.Expr) -> exp.Expr:
-    if old is tree:
-        return new
-    old.replace(new)
-    return tree
+    return replaced(tree, interval, product)

@@ -10,6 +10,7 @@ from sqlglot import exp
 from sqlora.sql.dialect.calls import Templates
 from sqlora.sql.dialect.conditions import Conditions
 from sqlora.sql.dialect.forbidden import Forbidden
+from sqlora.sql.dialect.intervals import write_intervals
 from sqlora.sql.dialect.literals import Literals
 from sqlora.sql.dialect.ordering import Ordering
 from sqlora.sql.dialect.pagination import read_rownum, write_rownum, write_top
@@ -32,6 +33,7 @@ class Forms:
         self._ordering = None if spec.ordering.explicit else Ordering(spec.ordering.nulls or nulls)
         self._within_group = spec.ordering.aggregates == "within_group"
         self._page = spec.pagination.style
+        self._interval = spec.literals.interval
 
     @property
     def names(self) -> Mapping[str, str]:
@@ -65,6 +67,8 @@ class Forms:
 
     def write(self, tree: exp.Expr) -> exp.Expr:
         """The base's tree (changed in place) → that of house text; NodeError for what the house cannot say."""
+        if self._interval:
+            tree = write_intervals(tree, self._interval)
         if self._ordering:
             tree = self._ordering.write(tree)
         if self._conditions:

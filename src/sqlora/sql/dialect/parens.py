@@ -17,6 +17,14 @@ def children(node: exp.Expr) -> Iterator[exp.Expr]:
                 yield child
 
 
+def replaced(tree: exp.Expr, old: exp.Expr, new: exp.Expr) -> exp.Expr:
+    """The tree, changed in place, with ``new`` where ``old`` was, which may be all of it."""
+    if old is tree:
+        return new
+    old.replace(new)
+    return tree
+
+
 def unnest(node: exp.Expr) -> exp.Expr:
     """``node`` without the parentheses around it."""
     while type(node) is exp.Paren:

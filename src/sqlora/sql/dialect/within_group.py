@@ -8,6 +8,7 @@ from sqlglot import exp
 from sqlglot.generator import Generator
 
 from sqlora.sql.dialect.node_error import NodeError
+from sqlora.sql.dialect.parens import replaced
 
 ORDERED = (exp.GroupConcat, exp.ArrayAgg)  # their value depends on the order of their rows
 QUANTILES = {exp.PercentileCont: "PERCENTILE_CONT", exp.PercentileDisc: "PERCENTILE_DISC"}
@@ -26,7 +27,7 @@ def read_within_group(tree: exp.Expr) -> exp.Expr:
         call, order = group.this, group.expression
         if isinstance(call, ORDERED) and isinstance(order, exp.Order) and not isinstance(call.this, exp.Order):
             call.set("this", exp.Order(this=call.this, expressions=order.expressions))
-            tree = _replaced(tree, group, call)
+            tree = replaced(tree, group, call)
     return tree
 
 
@@ -35,7 +36,7 @@ def write_within_group(tree: exp.Expr) -> exp.Expr:
     for call in list(tree.find_all(*ORDERED)):
         if isinstance(order := call.this, exp.Order):
             group = exp.WithinGroup(expression=exp.Order(expressions=order.expressions))
-            tree = _replaced(tree, call, group)
+            tree = replaced(tree, call, group)
             call.set("this", order.this)
             group.set("this", call)
     return tree
@@ -51,10 +52,3 @@ def _withingroup_sql(self: Generator, expression: exp.WithinGroup) -> str:
     name = QUANTILES.get(type(call))  # some bases call them otherwise, where the order is an argument
     written = f"{name}({self.sql(call, 'this')})" if name else self.sql(call)
     return f"{written} WITHIN GROUP ({self.sql(expression, 'expression').strip()})"
-
-
-def _replaced(tree: exp.Expr, old: exp.Expr, new: exp.Expr) -> exp.Expr:
-    if old is tree:
-        return new
-    old.replace(new)
-    return tree

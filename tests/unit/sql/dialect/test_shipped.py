@@ -69,6 +69,11 @@ WRITTEN = [
     ("ledgerql", "SELECT a FROM t ORDER BY a LIMIT 5 OFFSET 10", "SELECT a FROM t ORDERED BY a KEEP 5 AFTER 10"),
     ("ledgerql", "SELECT ledger.a FROM (SELECT * FROM ledger WHERE tenant_id = 42) AS ledger", "SELECT ledger.a FROM @ledger"),
     ("ledgerql", "SELECT d + INTERVAL '1' DAY, CAST(a AS DECIMAL(18, 2)) FROM t WHERE TRUE", "SELECT d + 1 DAY, a::MONEY FROM t WHERE YES"),
+    ("ledgerql", "SELECT CAST('30 days' AS INTERVAL), d + CAST('-1 month' AS INTERVAL) FROM t", "SELECT 30 DAYS, d - 1 MONTH FROM t"),
+    ("ledgerql", "SELECT d + INTERVAL (-7) DAY, d - e - INTERVAL '-7' DAY FROM t", "SELECT d - 7 DAYS, d - e + 7 DAYS FROM t"),
+    ("ledgerql", "SELECT d + INTERVAL (n) DAY, d - INTERVAL (n + 1) MONTH FROM t", "SELECT d + n * 1 DAY, d - (n + 1) * 1 MONTH FROM t"),
+    ("ledgerql", "SELECT CAST('1 year 2 days' AS INTERVAL) FROM t", "SELECT '1 year 2 days'::INTERVAL FROM t"),
+    ("oracle-like", "SELECT d + INTERVAL (-7) DAY, CAST('30 days' AS INTERVAL) FROM t", "SELECT D + INTERVAL '-7' DAY, INTERVAL '30' DAY FROM T"),
 ]  # fmt: skip
 
 
