@@ -260,6 +260,8 @@ class Words:
             return self._quoted(token, text), index + 1
         if token.text.startswith(MARK):
             return self._call(tokens, index)
+        if token.text == self._spec.identifier_quotes[0]:  # a[1] would be a called "1"
+            raise WordError(f"there is no way to write {token.text}, which opens a name", None)
         if index and tokens[index - 1].token_type is TokenType.DOT:
             return None, index + 1
         if found := self._to_house.match(tokens, index):

@@ -84,6 +84,13 @@ def test_written(name: str, base: str, house: str) -> None:
     assert dialect.normalize(house) == house
 
 
+@pytest.mark.parametrize("sql", ["SELECT a[1] FROM t", "SELECT [1, 2] FROM t", "SELECT ARRAY_AGG(a)[1:2] FROM t"])
+def test_no_element_of_a_list_becomes_a_name(sql: str) -> None:
+    """a[1] would be a column called "1" where [ ] quote names."""
+    with pytest.raises(DialectError, match=r"no way to write \[, which opens a name"):
+        load_dialect("tsql-like").generate(DUCKDB.parse(sql))
+
+
 # What a dialect refuses · where · what is said.
 REFUSED = [
     ("tsql-like", "SELECT a FROM t LIMIT 5", 17, "LIMIT is not allowed"),
