@@ -26,6 +26,7 @@ class Forms:
         compiled = [template(h, b, base) for h, b in spec.functions.items()]
         compiled += [macro(h, b, base, number) for number, (h, b) in enumerate(spec.macros.items())]
         self._templates = Templates(compiled)
+        self._ordered = Templates(each for each in compiled if _orders_rows(each.body))
         self._literals = literals
         self._conditions = Conditions(spec.booleans, base) if spec.booleans.true else None
         self._forbidden = Forbidden(spec.forbidden, base)
@@ -34,6 +35,8 @@ class Forms:
         self._within_group = spec.ordering.aggregates == "within_group"
         self._page = spec.pagination.style
         self._interval = spec.literals.interval
+        # What STRING_AGG(x) has between its values, which LISTAGG(x, s) has to be told.
+        self._separator = "," if spec.base == "duckdb" else ""
 
     @property
     def names(self) -> Mapping[str, str]:
@@ -69,6 +72,9 @@ class Forms:
         """The base's tree (changed in place) → that of house text; NodeError for what the house cannot say."""
         if self._interval:
             tree = write_intervals(tree, self._interval)
+        if self._separator:
+            for call in tree.find_all(exp.GroupConcat):
+                call.set("separator", call.args.get("separator") or exp.Literal.string(self._separator))
         if self._ordering:
             tree = self._ordering.write(tree)
         if self._conditions:
@@ -78,10 +84,17 @@ class Forms:
         elif self._page in ("top", "top-fetch"):
             tree = write_top(tree, fetch=self._page == "top-fetch")
         if self._within_group:
-            tree = write_within_group(tree)
+            tree = write_within_group(self._ordered.fold(tree))
         tree = self._templates.fold(tree)
+        if self._within_group:
+            refuse_inside(tree)
         if self._literals:
             tree = self._literals.fold(tree)
         if self._forbidden:
             self._forbidden.check(tree)
         return tree
+
+
+def _orders_rows(body: exp.Expr) -> bool:
+    """Whether an aggregate in a template's body says how its rows are ordered: such a call has no order behind it."""
+    return any(isinstance(order.parent, exp.AggFunc) for order in body.find_all(exp.Order))

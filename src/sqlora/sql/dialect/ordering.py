@@ -19,7 +19,7 @@ class Ordering:
 
     def write(self, tree: exp.Expr) -> exp.Expr:
         """ORDER BY x NULLS LAST → ORDER BY CASE WHEN x IS NULL THEN 1 ELSE 0 END, x in ``tree`` (changed in place)."""
-        for ordered in list(tree.find_all(exp.Ordered)):
+        for ordered in reversed(list(tree.find_all(exp.Ordered))):  # inner ones first: the key is a copy
             own = self.first(ordered)
             if bool(ordered.args.get("nulls_first")) == own:
                 continue
