@@ -95,6 +95,52 @@ def test_rows_fit_their_keys_and_types() -> None:
     assert all(row["full_name"] is None or " " in str(row["full_name"]) for row in customers)
 
 
+TYPES = {
+    "mysql": "id INT(11) PRIMARY KEY, a TINYINT(1), b DOUBLE(10,2), c FLOAT(7,4), d BIGINT(20) UNSIGNED, e DECIMAL(10,2) UNSIGNED, "
+    "f MEDIUMINT(8), g LONGTEXT, h YEAR(4), i SMALLINT, j TIMESTAMP, k DATETIME(6), l ENUM('x', 'y'), m BIT(1), n DECIMAL(2,2)",
+    "tsql": "id INT PRIMARY KEY, a NVARCHAR(MAX), b MONEY, c DATETIME2(7), d BIT, e UNIQUEIDENTIFIER, f VARBINARY(MAX), g DATETIMEOFFSET",
+    "redshift": "id INT PRIMARY KEY, a VARCHAR(MAX), b SUPER, c INT8",
+    "oracle": "id NUMBER PRIMARY KEY, a NUMBER(*,2), b VARCHAR2(20 CHAR), c CLOB, d INTERVAL YEAR TO MONTH, e FLOAT(126)",
+    "postgres": "id SERIAL PRIMARY KEY, a MONEY, b TEXT[], c INTERVAL, d BYTEA, e JSONB, f TIMESTAMPTZ, g TIME, h INT[], i CITEXT",
+    "snowflake": "id NUMBER PRIMARY KEY, a NUMBER(3,3), b VARIANT, c ARRAY, d TIMESTAMP_TZ(9), e BINARY, f VARCHAR(16777216)",
+    "bigquery": "id INT64, a BIGNUMERIC(40,2), b ARRAY<STRING>, c STRUCT<a INT64>, d STRING(10), e DATETIME",
+    "clickhouse": "id UInt64, a Nullable(Int32), b LowCardinality(String), c Array(String), d DateTime64(3), e Enum8('x' = 1, 'y' = 2)",
+    "duckdb": "id INTEGER PRIMARY KEY, a ENUM('x', 'y'), b INTEGER[], c MAP(VARCHAR, INTEGER), d STRUCT(x INTEGER), e HUGEINT, f BLOB",
+}
+
+
+@pytest.mark.parametrize("dialect", TYPES)
+def test_every_ordinary_type_is_stored_as_what_it_is_asked_about(tmp_path: Path, shop: Path, dialect: str) -> None:
+    (tmp_path / "schema.sql").write_text(f"CREATE TABLE t ({TYPES[dialect]}, name VARCHAR(9))")
+    project = _project(tmp_path, dialect, shop)
+    source = SourceSection(kind="schema-only", path=tmp_path / "schema.sql")
+    found = [each for each in islice(read_schema_only(source, project, "so"), 60) if isinstance(each, Candidate)]
+    speaks = project.dialect()
+    with open_database(str(found[0].database)) as database:
+        checker = Checker(speaks, Schema.from_ddl(str(found[0].ddl), speaks.base), database)
+        checked = [checker.check(Candidate(each.example, normal=True)) for each in found]
+    assert [str(each) for each in checked if not isinstance(each, Example)] == []
+
+
+def test_keys_of_few_digits_and_of_days_are_enough_for_all_rows(tmp_path: Path) -> None:
+    schema = Schema.from_ddl(
+        "CREATE TABLE a (id DECIMAL(2) PRIMARY KEY, salary SMALLINT); CREATE TABLE day (day DATE PRIMARY KEY, "
+        "a_id DECIMAL(2) REFERENCES a (id)); CREATE TABLE line (id TINYINT PRIMARY KEY, a_id DECIMAL(2) REFERENCES a (id))"
+    )
+    file = invent_database(schema, invent_rows(schema, DAY), tmp_path, "duckdb", DAY)
+    with open_database(f"duckdb:///{file}") as database:
+        counts = [database.run(f"SELECT COUNT(DISTINCT {key}) FROM {table}").rows[0][0] for table, key in (("day", "day"), ("line", "id"))]
+        assert counts == [FACTS, FACTS]
+        assert database.run("SELECT MAX(salary) < 32768 FROM a").rows == [(True,)]
+
+
+def test_a_schema_that_no_database_can_have_is_refused(tmp_path: Path) -> None:
+    schema = Schema.from_ddl('CREATE TABLE t (a INT, "A" INT)', "postgres")
+    with pytest.raises(SchemaError, match=r"no duckdb database can be made of the schema: .*A"):
+        invent_database(schema, invent_rows(schema, DAY), tmp_path, "duckdb", DAY)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_values_that_a_type_lists_are_taken() -> None:
     schema = in_types_of(Schema.from_ddl("CREATE TABLE t (size ENUM('S', 'M'), x INT)", "mysql"), "duckdb")
     assert {row["size"] for row in invent_rows(schema, DAY)["t"]} == {"S", "M", None}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import re
 import sqlite3
+from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import replace
 from functools import lru_cache
@@ -14,17 +15,21 @@ import duckdb
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
+from sqlora.errors import SchemaError
 from sqlora.prepare.sources.invented.rows import Rows, Value, invent_rows
+from sqlora.prepare.sources.synthesize.types import Holds, holds
 from sqlora.sql.schema import Column, Schema, Table
 from sqlora.sql.schema.folding import respelt
 
 __all__ = ["in_types_of", "invent_database", "invent_rows", "quarter"]
 
-# Types that DuckDB stores invented values as; every other column holds texts or nothing.
-STORED = frozenset({
-    "BIGINT", "INT", "INTEGER", "SMALLINT", "TINYINT", "HUGEINT", "DECIMAL", "DOUBLE", "REAL", "FLOAT", "BOOLEAN",
-    "DATE", "TIMESTAMP", "TIMESTAMPTZ", "VARCHAR", "TEXT", "UUID",
-})  # fmt: skip
+EDITION = 2  # of what is made of a schema; a database of another is not taken
+
+# What DuckDB stores invented values as; whatever else a type holds is texts or nothing. Times have no zone, for
+# Python would need another package to read them.
+STORED: dict[Holds, str] = {
+    "whole": "BIGINT", "flag": "BOOLEAN", "date": "DATE", "moment": "TIMESTAMP", "uuid": "UUID",
+}  # fmt: skip
 
 
 def in_types_of(schema: Schema, dialect: str) -> Schema:
@@ -64,36 +69,48 @@ def quarter(day: datetime.date | None = None) -> datetime.date:
 def invent_database(schema: Schema, rows: dict[str, Rows], folder: Path, engine: str, day: datetime.date) -> Path:
     """A database file in ``folder`` with the schema's tables and these rows; the one made before, if there is one.
 
-    ``engine`` is "duckdb" or "sqlite"; ``day`` is what the rows were invented for.
+    ``engine`` is "duckdb" or "sqlite"; ``day`` is what the rows were invented for. SchemaError where the engine can't
+    have such tables.
     """
-    file = folder / f"{schema.hash}-{day.isoformat()}.{engine}"
+    file = folder / f"{schema.hash}-{day.isoformat()}-{EDITION}.{engine}"
     if file.exists():
         return file
     folder.mkdir(parents=True, exist_ok=True)
     aside = file.with_name(f".{file.name}.new")
     aside.unlink(missing_ok=True)
-    if engine == "sqlite":
-        with closing(sqlite3.connect(aside)) as lite, lite:
-            _fill_sqlite(lite, schema, rows)
-    else:
-        with duckdb.connect(":memory:") as duck:
-            # DuckDB's own blocks of 256 KiB would make half a gigabyte of 2,000 tables.
-            path = str(aside).replace("'", "''")
-            duck.execute(f"ATTACH '{path}' AS made (BLOCK_SIZE 16384)")
-            duck.execute("USE made")
-            duck.execute("BEGIN")
-            _fill_duckdb(duck, schema, rows)
-            duck.execute("COMMIT")
-            duck.execute("USE memory")
-            duck.execute("DETACH made")
+    try:
+        _make(aside, schema, rows, engine)
+    except (duckdb.Error, sqlite3.Error) as error:
+        aside.unlink(missing_ok=True)
+        raise SchemaError(
+            f"no {engine} database can be made of the schema: {str(error).partition(chr(10))[0]}",
+            "take the table out of the file; names must differ in more than their case",
+        ) from error
     aside.replace(file)
     return file
+
+
+def _make(file: Path, schema: Schema, rows: dict[str, Rows], engine: str) -> None:
+    if engine == "sqlite":
+        with closing(sqlite3.connect(file)) as lite, lite:
+            _fill_sqlite(lite, schema, rows)
+        return
+    with duckdb.connect(":memory:") as duck:
+        # DuckDB's own blocks of 256 KiB would make half a gigabyte of 2,000 tables.
+        path = str(file).replace("'", "''")
+        duck.execute(f"ATTACH '{path}' AS made (BLOCK_SIZE 16384)")
+        duck.execute("USE made")
+        duck.execute("BEGIN")
+        _fill_duckdb(duck, schema, rows)
+        duck.execute("COMMIT")
+        duck.execute("USE memory")
+        duck.execute("DETACH made")
 
 
 def _fill_sqlite(connection: sqlite3.Connection, schema: Schema, rows: dict[str, Rows]) -> None:
     for table in schema.tables:
         name = _quoted(table.name)
-        connection.execute(f"CREATE TABLE {name} ({_columns(table, schema, 'sqlite')})")
+        connection.execute(f"CREATE TABLE {name} ({_columns(table, map(_affinity, table.columns))})")
         columns, made = [column.name for column in table.columns], rows[table.qualified_name]
         values = [[_as_text(row[column], native=True) for column in columns] for row in made]
         connection.executemany(f"INSERT INTO {name} VALUES ({', '.join('?' * len(table.columns))})", values)
@@ -101,27 +118,42 @@ def _fill_sqlite(connection: sqlite3.Connection, schema: Schema, rows: dict[str,
 
 def _fill_duckdb(connection: duckdb.DuckDBPyConnection, schema: Schema, rows: dict[str, Rows]) -> None:
     for namespace in dict.fromkeys(table.namespace for table in schema.tables if table.namespace):
-        connection.execute(f"CREATE SCHEMA {_quoted(namespace)}")
+        connection.execute(f"CREATE SCHEMA IF NOT EXISTS {_quoted(namespace)}")
     for table in schema.tables:
         name = ".".join(_quoted(part) for part in (table.namespace, table.name) if part)
-        connection.execute(f"CREATE TABLE {name} ({_columns(table, schema, 'duckdb')})")
+        types = [_stored_as(column, schema.dialect) for column in table.columns]
+        connection.execute(f"CREATE TABLE {name} ({_columns(table, types)})")
         # Columns as lists of texts: a third of the time that literals take.
         values = [[_as_text(row[column.name]) for row in rows[table.qualified_name]] for column in table.columns]
-        connection.execute(f"INSERT INTO {name} SELECT {', '.join(['unnest(?::VARCHAR[])'] * len(values))}", values)
+        cast = ", ".join(f"TRY_CAST(unnest(?::VARCHAR[]) AS {kind})" for kind in types)
+        connection.execute(f"INSERT INTO {name} SELECT {cast}", values)
 
 
-def _columns(table: Table, schema: Schema, engine: str) -> str:
-    return ", ".join(f"{_quoted(column.name)} {_stored_as(column, schema, engine)}" for column in table.columns)
+def _columns(table: Table, types: Iterable[str]) -> str:
+    return ", ".join(f"{_quoted(column.name)} {kind}" for column, kind in zip(table.columns, types, strict=True))
 
 
-def _stored_as(column: Column, schema: Schema, engine: str) -> str:
-    """The type that the engine has for the column; texts where it has none."""
-    if engine == "sqlite":
-        return re.sub(r"[^A-Za-z ]", "", column.type.partition("(")[0])
-    if column.type.upper() == "BIT":  # SQL Server's boolean, which is compared with 0 and 1
-        return "TINYINT"
-    kind = _type(column.type, schema.dialect, engine) or "VARCHAR"
-    return kind if kind.partition("(")[0].upper() in STORED else "VARCHAR"
+def _affinity(column: Column) -> str:
+    """SQLite goes by the words of a type."""
+    return re.sub(r"[^A-Za-z ]", "", column.type.partition("(")[0])
+
+
+def _stored_as(column: Column, dialect: str) -> str:
+    """DuckDB's type for the column, which any parameters of the schema's own would not suit."""
+    held = holds(column.type, dialect)
+    return _decimal(column.type, dialect) if held == "number" else STORED.get(held, "VARCHAR")
+
+
+def _decimal(text: str, dialect: str) -> str:
+    """A number with as many decimals, and room for whatever is drawn; DOUBLE where the type has no fixed number."""
+    kind = _type(text, dialect, "duckdb")
+    if not kind.startswith(("DECIMAL", "UDECIMAL")):
+        return "DOUBLE"
+    width, _, scale = kind.partition("(")[2].strip("() ").partition(",")
+    if not scale.strip().isdecimal():
+        return "DECIMAL(38, 0)" if width.isdecimal() else "DECIMAL"
+    wide = min(38, max(18, int(width) if width.isdecimal() else 0))
+    return f"DECIMAL({wide}, {min(int(scale), wide)})"
 
 
 def _as_text(value: Value, native: bool = False) -> str | int | float | None:

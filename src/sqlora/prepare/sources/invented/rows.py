@@ -23,6 +23,7 @@ from sqlora.prepare.sources.invented.texts import (
     PROSE,
     TEXTS,
 )
+from sqlora.prepare.sources.synthesize.types import Holds, holds
 from sqlora.prepare.sources.synthesize.words import readable
 from sqlora.sql.schema import Column, ForeignKey, Schema, Table
 
@@ -34,10 +35,9 @@ WIDE = 200  # tables; a schema of more has a third of the rows in each
 MISSING = 0.1  # share of NULLs in a column that may have them
 DAYS = 3 * 365  # that dates are spread over, up to `today`
 
-_WHOLE = re.compile(r"INT|SERIAL|LONG|^NUMBER$|^NUMERIC$")
-_EXACT = re.compile(r"(?:DEC|NUM)\w*\s*\(\s*(\d+)\s*(?:,\s*(\d+)\s*)?\)")
-_REAL = re.compile(r"DEC|NUM|REAL|FLOAT|DOUBLE|MONEY")
-_TEXT = re.compile(r"CHAR|TEXT|STRING|CLOB|ENUM|^$")
+_BARE = re.compile(r"^(NUMBER|NUMERIC)$")  # mostly whole, as Snowflake's is
+_EXACT = re.compile(r"(?:DEC|NUM)\w*\s*\(\s*(\d+|\*)\s*(?:,\s*(\d+)\s*)?\)")
+_LARGEST = (("TINY", 100.0), ("SMALL", 32_000.0), ("", 1e9))
 
 # What a column whose name ends so holds: smallest, largest, digits behind the point. First match counts.
 RANGES: tuple[tuple[str, float, float, int], ...] = (
@@ -62,7 +62,7 @@ def invent_rows(schema: Schema, today: datetime.date, seed: int = 0) -> dict[str
     for table in _parents_first(schema, tables):
         random = Random(f"{seed}:{table.qualified_name}")
         size = (FACTS if table.foreign_keys else THINGS) // (1 if len(schema.tables) <= WIDE else 3)
-        made[table.qualified_name] = _rows(table, size or 1, made, tables, random, today)
+        made[table.qualified_name] = _rows(table, size or 1, made, tables, random, today, schema.dialect)
     return made
 
 
@@ -96,8 +96,9 @@ def _rows(
     tables: Mapping[str, Table],
     random: Random,
     today: datetime.date,
+    dialect: str,
 ) -> Rows:
-    columns = {column.name: _values(table, column, count, random, today) for column in table.columns}
+    columns = {column.name: _values(table, column, count, random, today, dialect) for column in table.columns}
     for key in table.foreign_keys:
         parent = _parent(tables, key)
         others = made.get(parent.qualified_name) if parent else None
@@ -111,43 +112,61 @@ def _rows(
     return [{name: values[place] for name, values in columns.items()} for place in range(count)]
 
 
-def _values(table: Table, column: Column, count: int, random: Random, today: datetime.date) -> list[Value]:
-    draw = _drawn(table, column, random, today)
-    is_key = table.primary_key == (column.name,)
+def _values(
+    table: Table, column: Column, count: int, random: Random, today: datetime.date, dialect: str
+) -> list[Value]:
+    held = holds(column.type, dialect)
+    if table.primary_key == (column.name,):
+        return [_key(held, place, today) for place in range(count)]
+    draw = _drawn(table, column, held, random, today)
     if draw is None:
         return [None] * count
-    if is_key:
-        return [_key(column, place) for place in range(count)]
     missing = MISSING if column.nullable else 0.0
     return [None if random.random() < missing else draw() for _ in range(count)]
 
 
-def _key(column: Column, place: int) -> Value:
-    return f"K{place + 1:04d}" if _TEXT.search(column.type.upper()) and column.type else place + 1
+def _key(held: Holds, place: int, today: datetime.date) -> Value:
+    """Another one for each row."""
+    if held in ("text", "enum"):
+        return f"K{place + 1:04d}"
+    if held in ("date", "moment"):
+        day = today - datetime.timedelta(days=place)
+        return day if held == "date" else datetime.datetime.combine(day, datetime.time())
+    return f"{place + 1:032x}" if held == "uuid" else place + 1
 
 
-def _drawn(table: Table, column: Column, random: Random, today: datetime.date) -> Callable[[], Value] | None:
+def _drawn(
+    table: Table, column: Column, held: Holds, random: Random, today: datetime.date
+) -> Callable[[], Value] | None:
     """What makes one value after the other; None for types that nobody asks about, as JSON."""
     kind, name = column.type.upper(), readable(column.name)
-    values = column.samples or tuple(re.findall(r"'([^']*)'", column.type) if kind.startswith(("ENUM", "SET(")) else ())
-    if values:
+    listed = re.findall(r"'([^']*)'", column.type) if kind.startswith(("ENUM", "SET(")) else []
+    values = column.samples or tuple(listed)
+    if values and held in ("text", "enum", ""):
         return lambda: _often_the_first(values, random)
-    if kind.startswith("BOOL"):
+    if held == "flag":
         return lambda: random.random() < 0.6
-    if kind == "BIT":
+    if kind in ("BIT", "TINYINT(1)") and held == "whole":  # the flags of SQL Server and MySQL
         return lambda: int(random.random() < 0.6)
-    if kind.startswith(("DATE", "TIMESTAMP", "SMALLDATETIME")) or (not kind and re.search(r"\b(date|at|on)$", name)):
-        has_time = not kind.startswith("DATE") or kind.startswith("DATETIME")
-        return lambda: _moment(random, today, has_time and bool(kind))
-    if (exact := _EXACT.search(kind)) or _WHOLE.search(kind) or _REAL.search(kind):
-        digits = int(exact[2] or 0) if exact else (0 if _WHOLE.search(kind) else 2)
-        largest = 10.0 ** (int(exact[1]) - digits) - 1 if exact else (100.0 if "TINY" in kind else 1e9)
+    if held in ("date", "moment") or (not kind and re.search(r"\b(date|at|on)$", name)):
+        return lambda: _moment(random, today, held == "moment")
+    if held in ("whole", "number"):
+        digits, largest = _size(kind, held)
         return lambda: _number(name, digits, largest, random)
     if not kind and re.search(r"\b(id|number|count|quantity|amount|price|cost|year|age)$", name):
         return lambda: _number(name, 0, 1e9, random)
-    if kind == "UUID":
+    if held == "uuid":
         return lambda: f"{random.getrandbits(128):032x}"
-    return _words(table, name, random) if _TEXT.search(kind) else None
+    return _words(table, name, random) if held in ("text", "enum") or not kind else None
+
+
+def _size(kind: str, held: Holds) -> tuple[int, float]:
+    """How many digits a number of this type has behind its point, and the largest it may be."""
+    if exact := _EXACT.search(kind):
+        digits = int(exact[2] or 0)
+        return digits, 10.0 ** (int(exact[1]) - digits) - 1 if exact[1] != "*" else 1e9
+    largest = next(most for word, most in _LARGEST if word in kind)
+    return 0 if held == "whole" or _BARE.match(kind) else 2, largest
 
 
 def _moment(random: Random, today: datetime.date, has_time: bool) -> Value:
