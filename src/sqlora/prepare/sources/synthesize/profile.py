@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import datetime
+import math
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, Literal
 
 from sqlora.errors import SqloraError
+from sqlora.prepare.sources.synthesize.types import Holds, holds
+from sqlora.prepare.sources.synthesize.words import readable
 from sqlora.sql.execute import Database
 from sqlora.sql.schema import Column, Schema, Table
 
@@ -19,9 +23,9 @@ Kind = Literal["key", "name", "category", "number", "date", "text", "flag", "hid
 CATEGORIES = 60
 SAMPLE = 400
 
-_NUMBERS = re.compile(r"INT|DEC|NUM|REAL|FLOAT|DOUBLE|MONEY", re.IGNORECASE)
-_DATES = re.compile(r"^(DATE|TIMESTAMP|DATETIME)", re.IGNORECASE)
 _ISO = re.compile(r"\d{4}-\d{2}-\d{2}")
+_TIME = re.compile(r"\d{4}-\d{2}-\d{2}[ T]\d{2}:")
+_KEYS = re.compile(r"(^| )id$| (key|sk|pk|fk)$")  # in a name that is made readable
 _NAMES = re.compile(r"^(name|title|label|full_?name|.*_name|.*name)$", re.IGNORECASE)
 
 
@@ -37,17 +41,19 @@ class Profile:
     distinct: int = 0
     missing: int = 0
     whole: bool = False  # a number without decimals
+    timed: bool = False  # a date whose values have a time of day
 
 
 def profile_tables(schema: Schema, database: Database) -> dict[str, dict[str, Profile]]:
-    """Table → column → profile. A table that can't be read has none."""
+    """Table → column → profile. A table that can't be read has none, a column that can't be is hidden."""
     found: dict[str, dict[str, Profile]] = {}
     for table in schema.tables:
         try:
             rows = database.count(table.qualified_name)
-            found[table.name] = {column.name: _profile(table, column, rows, database) for column in table.columns}
         except SqloraError:
             found[table.name] = {}
+            continue
+        found[table.name] = {each.name: _read(table, each, schema.dialect, rows, database) for each in table.columns}
     return found
 
 
@@ -55,44 +61,40 @@ def profile_rows(schema: Schema, rows: Mapping[str, Sequence[Mapping[str, Any]]]
     """As `profile_tables`, of rows that are at hand, by the tables' qualified names: nothing is asked of a database."""
     return {
         table.name: {
-            column.name: _profile_values(table, column, [row[column.name] for row in rows[table.qualified_name]])
+            column.name: _count(table, column, schema.dialect, [row[column.name] for row in rows[table.qualified_name]])
             for column in table.columns
         }
         for table in schema.tables
     }
 
 
-def _profile_values(table: Table, column: Column, held: Sequence[Any]) -> Profile:
-    counted = Counter(value for value in held if value is not None)
+def _count(table: Table, column: Column, dialect: str, held: Sequence[Any]) -> Profile:
+    about = _About(table, column, holds(column.type, dialect))
+    if about.unasked:
+        return about.hidden
     ordered = sorted(value for value in held if value is not None)
-    frequent = sorted(sorted(counted), key=lambda value: -counted[value])
-    values = tuple(frequent[:SAMPLE])
-    kind = _kind(table, column, values, len(counted), len(held))
-    steps: tuple[Any, ...] = ()
-    if kind in ("number", "date") and len(counted) > 1:
-        steps = tuple(ordered[round(part * (len(ordered) - 1) / 20)] for part in range(21))
-        steps = tuple(map(_as_date, steps)) if kind == "date" else steps
-    whole = kind == "number" and all(float(value).is_integer() for value in values)
-    return Profile(table.name, column.name, kind, values, steps, len(counted), len(held) - len(ordered), whole)
+    counted = Counter(ordered)
+    values = tuple(sorted(counted, key=lambda value: -counted[value])[:SAMPLE])
+    return about.profile(values, len(counted), len(held) - len(ordered), len(held), lambda: ordered)
 
 
-def _profile(table: Table, column: Column, rows: int, database: Database) -> Profile:
+def _read(table: Table, column: Column, dialect: str, rows: int, database: Database) -> Profile:
+    about = _About(table, column, holds(column.type, dialect))
+    if about.unasked:
+        return about.hidden
     name = database.quote(column.name)
     source = ".".join(database.quote(part) for part in (table.namespace, table.name) if part)
-    counted = database.run(f"SELECT COUNT(DISTINCT {name}), COUNT({name}) FROM {source}").rows[0]
-    distinct, missing = int(counted[0]), rows - int(counted[1])
-    # As `Database.values`, which would read the schema anew for each column.
-    frequent = f"SELECT {name} FROM {source} WHERE {name} IS NOT NULL GROUP BY {name} ORDER BY COUNT(*) DESC, {name}"
-    values = tuple(row[0] for row in database.run(f"{frequent} LIMIT {SAMPLE}").rows)
-    kind = _kind(table, column, values, distinct, rows)
-    steps: tuple[Any, ...] = ()
-    if kind in ("number", "date") and distinct > 1:
-        ordered = [row[0] for row in database.run(_SPREAD.format(name=name, source=source)).rows]
-        steps = tuple(ordered[round(part * (len(ordered) - 1) / 20)] for part in range(21))
-    if kind == "date":
-        steps = tuple(_as_date(step) for step in steps)
-    whole = kind == "number" and all(float(value).is_integer() for value in values)
-    return Profile(table.name, column.name, kind, values, steps, distinct, missing, whole)
+    try:
+        counted = database.run(f"SELECT COUNT(DISTINCT {name}), COUNT({name}) FROM {source}").rows[0]
+        # As `Database.values`, which would read the schema anew for each column.
+        frequent = f"SELECT {name} FROM {source} WHERE {name} IS NOT NULL GROUP BY {name} ORDER BY COUNT(*) DESC, {name}"
+        values = tuple(row[0] for row in database.run(f"{frequent} LIMIT {SAMPLE}").rows)
+        spread = _SPREAD.format(name=name, source=source)
+        return about.profile(
+            values, int(counted[0]), rows - int(counted[1]), rows, lambda: [row[0] for row in database.run(spread).rows]
+        )
+    except SqloraError:
+        return about.hidden
 
 
 # At most about 2,000 values at equal distances, so that a large table is not fetched.
@@ -102,30 +104,93 @@ _SPREAD = (
 )
 
 
-def _kind(table: Table, column: Column, values: tuple[Any, ...], distinct: int, rows: int) -> Kind:
-    keys = {*table.primary_key, *(name for key in table.foreign_keys for name in key.columns)}
-    if distinct == 0:
-        return "hidden"
-    if _DATES.match(column.type) or all(isinstance(value, datetime.date) for value in values):
-        return "date"
-    if all(isinstance(value, str) and _ISO.fullmatch(value[:10]) for value in values):
-        return "date"
-    if column.name in keys or re.search(r"(^|_)id$", column.name):
-        return "key"
-    if column.type.upper().startswith("BOOL"):
-        return "flag"
-    if _NUMBERS.search(column.type) or all(isinstance(value, (int, float)) for value in values):
-        return "number"
-    if not all(isinstance(value, str) for value in values):
-        return "hidden"
-    if _NAMES.match(column.name) and distinct > rows * 0.9:
-        return "name"
-    if distinct <= CATEGORIES and (distinct < rows * 0.9 or distinct <= 3):
-        return "category"
-    return "text"
+@dataclass(frozen=True)
+class _About:
+    """A column whose profile is made; ``held`` is what its type says."""
+
+    table: Table
+    column: Column
+    held: Holds
+
+    @property
+    def is_key(self) -> bool:
+        """By the schema, else by its name: `ORDER_ID`, `orderId`."""
+        keys = {*self.table.primary_key, *(name for key in self.table.foreign_keys for name in key.columns)}
+        return self.column.name in keys or _KEYS.search(readable(self.column.name)) is not None
+
+    @property
+    def unasked(self) -> bool:
+        """Whether no question is about it, so that it need not be read."""
+        return self.held == "other" and not self.is_key
+
+    @property
+    def hidden(self) -> Profile:
+        """The profile of what is not asked about."""
+        return Profile(self.table.name, self.column.name, "hidden")
+
+    def profile(
+        self, values: tuple[Any, ...], distinct: int, missing: int, rows: int, ordered: Callable[[], Sequence[Any]]
+    ) -> Profile:
+        """From the most frequent values and, for numbers and dates, all of them or a spread of them, ``ordered``."""
+        kind = self._kind(values, distinct, rows)
+        steps: Sequence[Any] = ordered() if kind in ("number", "date") and distinct > 1 else ()
+        if kind == "number":
+            values, steps = tuple(filter(_is_finite, values)), [value for value in steps if _is_finite(value)]
+        if kind == "date" and not all(map(_is_date, steps)):
+            return self.hidden
+        steps = tuple(steps[round(part * (len(steps) - 1) / 20)] for part in range(21)) if steps else ()
+        if kind == "date":
+            steps = tuple(map(_as_date, steps))
+        timed = kind == "date" and (self.held == "moment" or any(map(_has_time, values)))
+        whole = kind == "number" and all(float(value).is_integer() for value in values)
+        return Profile(self.table.name, self.column.name, kind, values, steps, distinct, missing, whole, timed)
+
+    def _kind(self, values: tuple[Any, ...], distinct: int, rows: int) -> Kind:
+        if distinct == 0:
+            return "hidden"
+        if all(map(_is_date, values)):
+            return "date"
+        if self.is_key:
+            return "key"
+        if self.held == "flag":
+            return "flag"
+        if all(map(_is_number, values)) and self.held not in ("date", "moment"):  # those are seconds since 1970
+            return "number"
+        if self.held in ("other", "uuid") or not all(isinstance(value, str) for value in values):
+            return "hidden"
+        if self.held == "enum":
+            return "category"
+        if _NAMES.match(self.column.name) and distinct > rows * 0.9:
+            return "name"
+        if distinct <= CATEGORIES and (distinct < rows * 0.9 or distinct <= 3):
+            return "category"
+        return "text"
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float | Decimal)
+
+
+def _is_finite(value: Any) -> bool:
+    return _is_number(value) and math.isfinite(value)
+
+
+def _is_date(value: Any) -> bool:
+    if not isinstance(value, str):
+        return isinstance(value, datetime.date)
+    try:
+        return _ISO.fullmatch(value[:10]) is not None and _as_date(value) is not None
+    except ValueError:  # 2024-02-30
+        return False
 
 
 def _as_date(value: Any) -> datetime.date:
     if isinstance(value, datetime.datetime):
         return value.date()
     return value if isinstance(value, datetime.date) else datetime.date.fromisoformat(str(value)[:10])
+
+
+def _has_time(value: Any) -> bool:
+    if isinstance(value, datetime.datetime):
+        return value.time() != datetime.time()
+    return isinstance(value, str) and _TIME.match(value) is not None

@@ -1,0 +1,94 @@
+"""What a column is taken for: by its type in whatever dialect, its values and its name."""
+
+from __future__ import annotations
+
+from itertools import islice
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from sqlora.prepare.check import Checker
+from sqlora.prepare.examples import Example, Rejection
+from sqlora.prepare.sources.synthesize import synthesize
+from sqlora.prepare.sources.synthesize.profile import profile_tables
+from sqlora.prepare.sources.synthesize.types import holds
+from sqlora.sql.dialect import load_dialect
+from sqlora.sql.execute import open_database
+
+
+@pytest.mark.parametrize(
+    ("dialect", "type_", "held"),
+    [
+        ("duckdb", "ENUM('INT')", "enum"), ("duckdb", "INTEGER[]", "other"), ("duckdb", "INTERVAL", "other"),
+        ("duckdb", "MAP(VARCHAR, INTEGER)", "other"), ("duckdb", "STRUCT(day DATE)", "other"), ("duckdb", "TIME", "other"),
+        ("duckdb", "TIMESTAMP_S", "moment"), ("mysql", "bigint(20) unsigned", "whole"), ("mysql", "double(10,2)", "number"),
+        ("mysql", "bit(1)", "other"), ("tsql", "BIT", "whole"), ("tsql", "money", "number"), ("postgres", "money", "other"),
+        ("oracle", "NUMBER(*,2)", "number"), ("oracle", "INTERVAL YEAR TO MONTH", "other"), ("snowflake", "VARIANT", "other"),
+        ("clickhouse", "LowCardinality(Nullable(String))", "text"), ("sqlite", "UNSIGNED BIG INT", "whole"),
+        ("sqlite", "VARYING CHARACTER(9)", "text"), ("sqlite", "whatever", ""), ("sqlite", "", ""),
+    ],
+)  # fmt: skip
+def test_types(dialect: str, type_: str, held: str) -> None:
+    assert holds(type_, dialect) == held
+
+
+COLUMNS = {
+    "ENUM('a', 'b')": ("['a', 'b'][1 + i % 2]", "category"),
+    "ENUM('a')": ("'a'", "category"),
+    "INTEGER[]": ("[i]", "hidden"),
+    "VARCHAR[]": ("['a']", "hidden"),
+    "MAP(VARCHAR, INTEGER)": ("MAP {'a': i}", "hidden"),
+    "STRUCT(a INTEGER)": ("{'a': i}", "hidden"),
+    "UNION(n INTEGER, s VARCHAR)": ("i::INTEGER", "hidden"),
+    "INTERVAL": ("to_days(i::INTEGER)", "hidden"),
+    "TIME": ("TIME '10:00'", "hidden"),
+    "JSON": ("'{}'", "hidden"),
+    "BLOB": ("'a'::BLOB", "hidden"),
+    "UUID": ("uuid()", "hidden"),
+    "BOOLEAN": ("i % 2 = 0", "flag"),
+    "DOUBLE": ("CASE i WHEN 0 THEN 'nan'::DOUBLE WHEN 1 THEN 'inf'::DOUBLE ELSE i END", "number"),
+    "HUGEINT": ("i", "number"),
+    "TIMESTAMP": ("TIMESTAMP '2025-01-01 10:00' + to_days(i::INTEGER)", "date"),
+}
+
+
+@pytest.mark.parametrize("type_", COLUMNS)
+def test_questions_over_every_type_of_duckdb(tmp_path: Path, type_: str) -> None:
+    value, kind = COLUMNS[type_]
+    with duckdb.connect(str(tmp_path / "x.duckdb")) as connection:
+        connection.execute(f"CREATE TABLE cust (id INTEGER PRIMARY KEY, name VARCHAR, city VARCHAR, c {type_})")
+        connection.execute(f"INSERT INTO cust SELECT i, 'N' || i, ['Leeds', 'York'][1 + i % 2], {value} FROM range(30) t(i)")
+    dialect = load_dialect("duckdb")
+    with open_database("duckdb:///x.duckdb", tmp_path) as database:
+        schema = database.schema()
+        assert profile_tables(schema, database)["cust"]["c"].kind == kind
+        checker = Checker(dialect, schema, database)
+        results = [checker.check(candidate) for candidate in islice(synthesize(schema, database, dialect), 60)]
+    assert [str(each) for each in results if isinstance(each, Rejection) and each.reason != "no rows"] == []
+    assert sum(isinstance(each, Example) for each in results) > 40
+    assert kind != "hidden" or not any(" c " in each.sql for each in results if isinstance(each, Example))
+
+
+def test_values_that_are_not_what_their_type_says(tmp_path: Path) -> None:
+    import sqlite3
+
+    with sqlite3.connect(tmp_path / "x.sqlite") as connection:
+        connection.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, made TIMESTAMP, price REAL, left_on DATE)")
+        connection.executemany("INSERT INTO t VALUES (?, ?, ?, ?)", [(i, 1_700_000_000 + i, "n/a" if i == 3 else i, "2024-02-30") for i in range(9)])
+    connection.close()
+    with open_database("sqlite:///x.sqlite", tmp_path) as database:
+        profiles = profile_tables(database.schema(), database)["t"]
+    assert [profiles[name].kind for name in ("made", "price", "left_on")] == ["hidden", "hidden", "category"]
+
+
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [("ORDER_ID", True), ("orderId", True), ("OrderID", True), ("id", True), ("ID", True), ("customer_sk", True), ("DATE_KEY", True),
+     ("paid", False), ("grid", False), ("key", False), ("keys", False), ("valid_from", False)],
+)  # fmt: skip
+def test_keys_are_known_by_their_names_in_any_case(tmp_path: Path, name: str, key: bool) -> None:
+    with duckdb.connect(str(tmp_path / "x.duckdb")) as connection:
+        connection.execute(f'CREATE TABLE t AS SELECT i AS "{name}" FROM range(30) t(i)')
+    with open_database("duckdb:///x.duckdb", tmp_path) as database:
+        assert profile_tables(database.schema(), database)["t"][name].kind == ("key" if key else "number")
