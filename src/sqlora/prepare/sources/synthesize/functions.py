@@ -37,6 +37,7 @@ BASES: dict[str, dict[str, str]] = {
         "year": "EXTRACT(YEAR FROM a)",
         "month": "EXTRACT(MONTH FROM a)",
         "month_start": "DATE_TRUNC('month', a)",
+        "day": "CAST(a AS DATE)",
         "add_days": "a + INTERVAL (b) DAY",
         "add_months": "a + INTERVAL (b) MONTH",
         "days_between": "DATE_DIFF('day', a, b)",
@@ -46,6 +47,7 @@ BASES: dict[str, dict[str, str]] = {
         "year": "CAST(STRFTIME('%Y', a) AS INTEGER)",
         "month": "CAST(STRFTIME('%m', a) AS INTEGER)",
         "month_start": "DATE(a, 'start of month')",
+        "day": "DATE(a)",
         "add_days": "DATE(a, (b) || ' days')",
         "add_months": "DATE(a, (b) || ' months')",
         "days_between": "CAST(JULIANDAY(b) - JULIANDAY(a) AS INTEGER)",
@@ -63,6 +65,8 @@ class Functions:
         self._templates = {role: parse_one(text, dialect=base) for role, text in BASES[base].items()}
         if dialect.base not in BASES:
             self._templates |= {role: parse_one(text, dialect="bigquery") for role, text in ADDING.items()}
+        if dialect.base == "oracle":
+            del self._templates["day"]  # a DATE of Oracle's has a time of its own
         if today is not None:
             self._templates["today"] = exp.cast(exp.Literal.string(today.isoformat()), "date")
         declared = dialect.spec.functions if dialect.spec else {}

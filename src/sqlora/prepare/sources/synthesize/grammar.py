@@ -291,7 +291,8 @@ class Grammar:
             date = self.random.choice(dates) if dates else None
             if date is None:
                 return []
-        call = self.lexicon.functions.call
+        call, timed = self.lexicon.functions.call, date.profile.timed
+        day = call("day", date.expression) if timed and self.lexicon.functions.has("day") else date.expression
         # A dimension table's date is an attribute: "stores per year of opening".
         suffix = f" {date.nouns[0]}" if own else ""
         prefix = f"{re.sub(r' (date|on|at|day)$', '', date.nouns[0])} " if own else ""
@@ -305,7 +306,7 @@ class Grammar:
         found = [
             (Dimension((call("month_start", date.expression),), nouns("month"), adjectives("monthly"), time=True), 2.0),
             (Dimension((call("month", date.expression),), nouns("calendar month number", "month of the year"), time=True), 0.15),
-            (Dimension((date.expression,), nouns("day"), adjectives("daily"), time=True), 0.0 if own else 0.25),
+            (Dimension((day,), nouns("day"), adjectives("daily"), time=True), 0.0 if own or (timed and day is date.expression) else 0.25),
             (Dimension((call("year", date.expression),), nouns("year", "calendar year"), adjectives("yearly", "annual"), time=True), 1.6),
         ]
         if self.lexicon.functions.has("fiscal_year"):

@@ -79,6 +79,7 @@ class _Draws:
     def __init__(self, functions: Functions, date: ColumnWords, today: datetime.date, random: Random) -> None:
         self.functions = functions
         self.date = date.expression
+        self.timed = date.profile.timed
         self.today = today
         self.random = random
         steps: tuple[datetime.date, ...] = date.profile.steps or (today - datetime.timedelta(days=700), today)
@@ -160,12 +161,14 @@ class _Draws:
             year = day.year
             return Period(f"after {year}", exp.GTE(this=self.date.copy(), expression=day_literal(datetime.date(year + 1, 1, 1))))
         said = words.spoken_date(day, self.random)
-        return Period(f"after {said}", exp.GT(this=self.date.copy(), expression=day_literal(day)))
+        if self.timed:
+            day += datetime.timedelta(days=1)
+        kind = exp.GTE if self.timed else exp.GT
+        return Period(f"after {said}", kind(this=self.date.copy(), expression=day_literal(day)))
 
     def day(self) -> Period:
         day = self.some_day()
-        is_day = exp.EQ(this=self.date.copy(), expression=day_literal(day))
-        return Period(f"on {words.spoken_date(day, self.random)}", is_day, short=True)
+        return Period(f"on {words.spoken_date(day, self.random)}", self._between(day, day), short=True)
 
     def between_days(self) -> Period:
         first = self.some_day()
@@ -185,6 +188,11 @@ class _Draws:
         return Period(phrase, self._between(first, last))
 
     def _between(self, first: datetime.date, last: datetime.date) -> exp.Expr:
+        """Both days and those between."""
+        if self.timed:
+            return from_until(self.date, day_literal(first), day_literal(last + datetime.timedelta(days=1)))
+        if first == last:
+            return exp.EQ(this=self.date.copy(), expression=day_literal(first))
         return exp.Between(this=self.date.copy(), low=day_literal(first), high=day_literal(last))
 
     # ---------------------------------------------------------------------------------- from today
@@ -204,7 +212,8 @@ class _Draws:
         return Period(self.random.choices(forms, [4, 1.5, 2, 0.5, 1])[0], self._after_shift("add_months", -months))
 
     def _after_shift(self, role: str, count: int) -> exp.Expr:
-        return exp.GT(this=self.date.copy(), expression=self.functions.shifted(role, count))
+        kind = exp.GTE if self.timed else exp.GT  # the day itself is in or out, not all of it but midnight
+        return kind(this=self.date.copy(), expression=self.functions.shifted(role, count))
 
     def last_month(self) -> Period:
         start = self.functions.call("month_start", self.functions.today())
@@ -231,8 +240,12 @@ class _Draws:
 
     def today_or_yesterday(self) -> Period:
         if self.random.random() < 0.5:
-            return Period("today", exp.EQ(this=self.date.copy(), expression=self.functions.today()), "today's", short=True)
-        return Period("yesterday", exp.EQ(this=self.date.copy(), expression=self.functions.shifted("add_days", -1)), "yesterday's", short=True)
+            return Period("today", self._is_day(0), "today's", short=True)
+        return Period("yesterday", self._is_day(-1), "yesterday's", short=True)
+
+    def _is_day(self, shift: int) -> exp.Expr:
+        day, following = (self.functions.shifted("add_days", count) if count else self.functions.today() for count in (shift, shift + 1))
+        return from_until(self.date, day, following) if self.timed else exp.EQ(this=self.date.copy(), expression=day)
 
     # -------------------------------------------------------------------------------------- fiscal
 
@@ -311,6 +324,11 @@ class _Draws:
             pairs = [(quarter, year), (quarter, year - 1)]
         first, second = (Period(f"Q{quarter} FY{year}", self._quarter_is(quarter, year)) for quarter, year in pairs)
         return first, second
+
+
+def from_until(date: exp.Expr, first: exp.Expr, following: exp.Expr) -> exp.Expr:
+    """``first`` and later, but not ``following``: of times, = finds midnight alone, and BETWEEN loses the last day."""
+    return exp.and_(exp.GTE(this=date.copy(), expression=first), exp.LT(this=date.copy(), expression=following))
 
 
 def day_literal(day: datetime.date) -> exp.Expr:

@@ -11,6 +11,7 @@ from sqlora.prepare.sources.synthesize.filters import spoken_value
 from sqlora.prepare.sources.synthesize.frames import ask_for
 from sqlora.prepare.sources.synthesize.grammar import Draft, Grammar, conditions
 from sqlora.prepare.sources.synthesize.lexicon import ColumnWords, TableWords
+from sqlora.prepare.sources.synthesize.periods import Period, day_literal, from_until
 from sqlora.prepare.sources.synthesize.query import Select, column
 from sqlora.prepare.sources.synthesize.shapes.figures import tables_of
 
@@ -79,13 +80,16 @@ def _of_date(g: Grammar, entity: TableWords, date: ColumnWords) -> Draft | None:
         found = g.weighted(classes, lambda each: each.weight)
         noun = g.pick(*found.nouns)
         value: exp.Expr = g.lexicon.functions.today()
+        following: exp.Expr = g.lexicon.functions.shifted("add_days", 1)
         spoken = g.pick("today", "the business date")
         if g.chance(0.85):
-            day = g.random.choice(date.profile.values)
-            value, spoken = exp.Literal.string(str(day)[:10]), words.spoken_date(datetime.date.fromisoformat(str(day)[:10]), g.random)
+            day = datetime.date.fromisoformat(str(g.random.choice(date.profile.values))[:10])
+            value, following = day_literal(day), day_literal(day + datetime.timedelta(days=1))
+            spoken = words.spoken_date(day, g.random)
         question = g.pick(f"which {noun} is {spoken} in?", f"what {noun} is {spoken} in?", f"{noun} of {spoken}", f"which {noun} does {spoken} fall in?",
                           f"in which {noun} is {spoken}?")  # fmt: skip
-        return Draft(question, Select(entity.name, (found.expression,), (exp.EQ(this=date.expression.copy(), expression=value),)), ("lookup",))
+        is_day = from_until(date.expression, value, following) if date.profile.timed else exp.EQ(this=date.expression.copy(), expression=value)
+        return Draft(question, Select(entity.name, (found.expression,), conditions((), Period("", is_day))), ("lookup",))
     chosen = g.random.sample(classes, min(len(classes), g.random.choice([1, 2, 2])))
     year = [each for each in classes if each.profile.distinct <= 4]
     if year and year[0] not in chosen:
