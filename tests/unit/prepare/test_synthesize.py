@@ -241,3 +241,29 @@ def test_a_schema_of_one_table_without_keys_and_an_empty_one(tmp_path: Path) -> 
         connection.execute("CREATE TABLE nothing (a INTEGER)")
     with open_database("duckdb:///y.duckdb", tmp_path) as database:
         assert len(_draw(database.schema(), database, dialect, None, 0, 5)) <= 5
+
+
+@pytest.mark.parametrize("name", ["postgres", "snowflake", "over snowflake"])
+def test_names_have_the_quotes_that_their_case_needs(tmp_path: Path, name: str) -> None:
+    if name == "over snowflake":
+        (tmp_path / "house.toml").write_text('name = "house"\nbase = "snowflake"\n[pagination]\nlimit = "TAKE"\n')
+    dialect = load_dialect("house.toml" if name == "over snowflake" else name, tmp_path)
+    with duckdb.connect(str(tmp_path / "x.duckdb")) as connection:
+        connection.execute('CREATE TABLE "Customer" (id INTEGER PRIMARY KEY, "fullName" VARCHAR, "City" VARCHAR)')
+        connection.execute("INSERT INTO \"Customer\" SELECT i, 'N' || i, 'C' || i % 3 FROM range(20) t(i)")
+        connection.execute('CREATE TABLE visit (id INTEGER PRIMARY KEY, "customerId" INTEGER REFERENCES "Customer" (id), paid INTEGER)')
+        connection.execute("INSERT INTO visit SELECT i, i % 20, i * 3 FROM range(90) t(i)")
+    with open_database("duckdb:///x.duckdb", tmp_path) as database:
+        schema = database.schema()
+        shown = set(re.findall(r'"\w+"|\w+', schema.to_prompt(dialect=dialect)))
+        drawn = _draw(schema, database, dialect, None, 3, 150)
+        checker = Checker(dialect, schema, database)
+        results = [checker.check(candidate) for candidate in drawn]
+    assert {'"Customer"', '"fullName"', '"customerId"'} <= shown
+    names = {text.strip('"').lower() for text in shown}
+    for candidate in drawn:
+        sql = re.sub(r"'[^']*'", "", candidate.example.sql)
+        assert {text for text in re.findall(r'"\w+"|\w+', sql) if text.strip('"').lower() in names} <= shown, candidate.example.sql
+        assert dialect.normalize(candidate.example.sql) == candidate.example.sql
+    assert [str(result) for result in results if isinstance(result, Rejection) and result.reason != "no rows"] == []
+    assert any("HAVING" in candidate.example.sql for candidate in drawn)  # where to draw a line was found

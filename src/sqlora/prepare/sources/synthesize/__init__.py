@@ -12,7 +12,6 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
 from sqlora.errors import DialectError, SqloraError
@@ -21,7 +20,7 @@ from sqlora.prepare.sources.synthesize.frames import finish
 from sqlora.prepare.sources.synthesize.glossary import load_glossary
 from sqlora.prepare.sources.synthesize.grammar import Draft, Grammar, NothingToAskError
 from sqlora.prepare.sources.synthesize.lexicon import Lexicon, build_lexicon
-from sqlora.prepare.sources.synthesize.query import Select
+from sqlora.prepare.sources.synthesize.query import Select, folded_names, with_quotes
 from sqlora.prepare.sources.synthesize.shapes import SHAPES
 from sqlora.sql.dialect import Dialect
 from sqlora.sql.execute import Database, Limits
@@ -83,17 +82,9 @@ def _render(lexicon: Lexicon, drawn: Draft) -> str | None:
     if tree is None:
         return None
     try:
-        return lexicon.dialect.generate(_quoted(tree, lexicon.schema))
+        return lexicon.dialect.generate(with_quotes(tree, lexicon.folded))
     except (DialectError, SqlglotError):
         return None
-
-
-def _quoted(tree: exp.Expr, schema: Schema) -> exp.Expr:
-    """The tree with quotes (in place) on the schema's names that are not found without."""
-    for name in tree.find_all(exp.Identifier) if schema.cased else ():
-        if name.name in schema.cased:
-            name.set("quoted", True)
-    return tree
 
 
 class _Spread:
@@ -102,13 +93,14 @@ class _Spread:
     def __init__(self, lexicon: Lexicon, database: Database) -> None:
         self.lexicon = lexicon
         self.database = database
+        self.folded = folded_names(lexicon.schema, database.dialect_name)
         self.known: dict[str, list[float]] = {}
 
     def __call__(self, select: Select) -> list[float]:
         tree = select.build(self.lexicon.graph)
         if tree is None:
             return []
-        sql = _quoted(tree, self.lexicon.schema).sql(self.database.dialect_name)
+        sql = with_quotes(tree, self.folded).sql(self.database.dialect_name)
         if sql not in self.known:
             try:
                 rows = self.database.run(sql, Limits(seconds=5.0)).rows

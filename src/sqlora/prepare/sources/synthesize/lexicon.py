@@ -24,7 +24,7 @@ from sqlora.prepare.sources.synthesize.glossary import (
 )
 from sqlora.prepare.sources.synthesize.graph import Edge, Graph
 from sqlora.prepare.sources.synthesize.profile import Kind, Profile, profile_rows, profile_tables
-from sqlora.prepare.sources.synthesize.query import column
+from sqlora.prepare.sources.synthesize.query import column, folded_names
 from sqlora.sql.dialect import Dialect
 from sqlora.sql.execute import Database
 from sqlora.sql.schema import Schema
@@ -156,6 +156,11 @@ class Lexicon:
         """A table's columns of these kinds; computed figures are numbers."""
         own = [each for each in self.columns[table].values() if each.kind in kinds]
         return own + (self.attributes.get(table, []) if "number" in kinds else [])
+
+    @cached_property
+    def folded(self) -> frozenset[str]:
+        """Names that need quotes in the dialect for their case alone."""
+        return folded_names(self.schema, self.dialect.base)
 
     @cached_property
     def entities(self) -> list[TableWords]:

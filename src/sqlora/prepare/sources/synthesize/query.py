@@ -12,7 +12,7 @@ from sqlglot import exp
 
 from sqlora.prepare.sources.synthesize.graph import Edge, Graph
 from sqlora.sql.schema import Schema
-from sqlora.sql.schema.folding import PLAIN
+from sqlora.sql.schema.folding import PLAIN, folded
 from sqlora.sql.schema.text import RESERVED
 
 
@@ -24,6 +24,20 @@ def column(table: str, name: str) -> exp.Column:
 def identifier(name: str) -> exp.Identifier:
     """A name, marked as quoted where a bare one would not be read as a name."""
     return exp.Identifier(this=name, quoted=not PLAIN.fullmatch(name) or name.lower() in RESERVED)
+
+
+def folded_names(schema: Schema, base: str) -> frozenset[str]:
+    """Names of the schema that stand for others where they are bare: `fullName` is fullname to PostgreSQL."""
+    names = {name for table in schema.tables for name in (table.namespace, table.name, *(each.name for each in table.columns))}
+    return frozenset(name for name in names if name != folded(name, base))
+
+
+def with_quotes(tree: exp.Expr, names: frozenset[str]) -> exp.Expr:
+    """The tree, each of these names in it marked as quoted (in place), as a prompt shows them."""
+    for node in tree.find_all(exp.Identifier) if names else ():
+        if node.name in names:
+            node.set("quoted", True)
+    return tree
 
 
 @dataclass(frozen=True)
