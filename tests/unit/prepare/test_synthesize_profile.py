@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import islice
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from sqlora.prepare.examples import Example, Rejection
 from sqlora.prepare.sources.synthesize import synthesize
 from sqlora.prepare.sources.synthesize.profile import profile_tables
 from sqlora.prepare.sources.synthesize.types import holds
+from sqlora.prepare.sources.synthesize.words import singular
 from sqlora.sql.dialect import load_dialect
 from sqlora.sql.execute import open_database
 
@@ -92,3 +94,41 @@ def test_keys_are_known_by_their_names_in_any_case(tmp_path: Path, name: str, ke
         connection.execute(f'CREATE TABLE t AS SELECT i AS "{name}" FROM range(30) t(i)')
     with open_database("duckdb:///x.duckdb", tmp_path) as database:
         assert profile_tables(database.schema(), database)["t"][name].kind == ("key" if key else "number")
+
+
+def test_names_without_a_letter_are_in_no_question(tmp_path: Path) -> None:
+    with duckdb.connect(str(tmp_path / "x.duckdb")) as connection:
+        connection.execute('CREATE TABLE shop (id INTEGER PRIMARY KEY, name VARCHAR, "🍕" DOUBLE, "2024" DOUBLE, size DOUBLE)')
+        connection.execute("INSERT INTO shop SELECT i, 'N' || i, i, i, i FROM range(30) t(i)")
+        connection.execute('CREATE TABLE "🏪" (shop_id INTEGER REFERENCES shop (id), day DATE)')
+        connection.execute("INSERT INTO \"🏪\" SELECT i, DATE '2024-01-01' FROM range(30) t(i)")
+    with open_database("duckdb:///x.duckdb", tmp_path) as database:
+        drawn = list(islice(synthesize(database.schema(), database, load_dialect("duckdb")), 80))
+    assert len(drawn) == 80
+    for candidate in drawn:
+        assert not any(name in candidate.example.sql for name in ("🍕", "🏪", '"2024"')), candidate.example
+        assert not any(hole in f"{candidate.example.question} " for hole in (" an under ", " a  ", " as ha")), candidate.example
+
+
+def test_layers_of_a_warehouse_are_in_no_question(tmp_path: Path) -> None:
+    with duckdb.connect(str(tmp_path / "x.duckdb")) as connection:
+        connection.execute("CREATE TABLE fct_orders (ORDER_ID INTEGER, customerId INTEGER, order_total DOUBLE)")
+        connection.execute("INSERT INTO fct_orders SELECT i, i % 9, i * 1.5 FROM range(60) t(i)")
+        connection.execute("CREATE TABLE DimCustomers AS SELECT i AS customerId, 'N' || i AS name FROM range(9) t(i)")
+    with open_database("duckdb:///x.duckdb", tmp_path) as database:
+        drawn = list(islice(synthesize(database.schema(), database, load_dialect("duckdb")), 80))
+    questions = " ".join(candidate.example.question.lower() for candidate in drawn)
+    assert "fct" not in questions
+    assert "dim " not in questions
+    assert "orders" in questions
+    assert "customers" in questions
+    assert not any("(ORDER_ID)" in candidate.example.sql or "(customerId)" in candidate.example.sql for candidate in drawn)
+
+
+@pytest.mark.parametrize(
+    ("table", "noun"),
+    [("fct_orders", "order"), ("DimCustomer", "customer"), ("stg_stripe_payments", "stripe payment"), ("fact", "fact"),
+     ("dim_1", "dim 1"), ("factories", "factory"), ("dimension", "dimension"), ("boxes", "box"), ("VW_STAFF", "staff")],
+)  # fmt: skip
+def test_tables_as_nouns(table: str, noun: str) -> None:
+    assert singular(table) == noun

@@ -24,7 +24,7 @@ from sqlora.prepare.sources.invented.texts import (
     TEXTS,
 )
 from sqlora.prepare.sources.synthesize.types import Holds, holds
-from sqlora.prepare.sources.synthesize.words import readable
+from sqlora.prepare.sources.synthesize.words import readable, singular
 from sqlora.sql.schema import Column, ForeignKey, Schema, Table
 
 Value = str | int | float | bool | datetime.date | datetime.datetime | None
@@ -186,7 +186,7 @@ def _number(name: str, digits: int, largest: float, random: Random) -> Value:
 
 
 def _words(table: Table, name: str, random: Random) -> Callable[[], Value]:
-    about_people = any(word in PEOPLE for word in readable(table.name).removesuffix("s").split())
+    about_people = any(word in PEOPLE for word in singular(table.name).split())
     last = name.split()[-1] if name else ""
     if last in TEXTS:
         texts = TEXTS[last]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -154,7 +154,7 @@ class Lexicon:
 
     def of_kind(self, table: str, *kinds: Kind) -> list[ColumnWords]:
         """A table's columns of these kinds; computed figures are numbers."""
-        own = [each for each in self.columns[table].values() if each.kind in kinds]
+        own = [each for each in self.columns.get(table, {}).values() if each.kind in kinds]
         return own + (self.attributes.get(table, []) if "number" in kinds else [])
 
     @cached_property
@@ -205,7 +205,7 @@ class Lexicon:
     def _own_relations(self) -> tuple[RelationSection, ...]:
         facts: dict[str, dict[str, None]] = {}  # of each entity, the tables that refer to it
         for fact, edges in self.graph.edges.items():
-            for edge in edges:
+            for edge in edges if fact in self.tables else ():  # one that can't be read has no words
                 facts.setdefault(edge.target, {})[fact] = None
         return tuple(self._relation(entity.name, fact) for entity in self.entities for fact in facts.get(entity.name, ()))
 
@@ -231,11 +231,13 @@ def build_lexicon(
 
     ``rows`` are all that the database holds, where that is at hand: of thousands of tables it takes minutes to read.
     """
+    sayable = [each for each in schema.tables if words.is_sayable(each.name) or glossary.table(each.name).names]
+    schema = replace(schema, tables=tuple(sayable))
+    profiles = profile_tables(schema, database) if rows is None else profile_rows(schema, rows)
     added = tuple(_added_edge(join.source, join.target) for join in glossary.joins)
     functions = Functions(dialect, glossary.functions, glossary.today)
     lexicon = Lexicon(schema, dialect, Graph(schema, added), functions, datetime.date.today(), glossary)
     lexicon.today = glossary.today or functions.now(database)
-    profiles = profile_tables(schema, database) if rows is None else profile_rows(schema, rows)
     for table in schema.tables:
         if profiles[table.name]:
             _add_columns(lexicon, table.name, profiles[table.name])
@@ -279,7 +281,7 @@ def _added_edge(source: str, target: str) -> Edge:
 
 
 def _add_columns(lexicon: Lexicon, table: str, profiles: dict[str, Profile]) -> None:
-    own = readable_table(table)
+    own = words.singular(table)
     columns: dict[str, ColumnWords] = {}
     for name, profile in profiles.items():
         said = lexicon.glossary.column(table, name)
@@ -291,6 +293,8 @@ def _add_columns(lexicon: Lexicon, table: str, profiles: dict[str, Profile]) -> 
         nouns = said.names or (noun,)
         afar = said.afar_names or tuple(noun if noun.startswith(own) else f"{own} {noun}" for noun in nouns)
         kind: Kind = said.kind or profile.kind
+        if not said.names and not words.is_sayable(name) and kind != "key":
+            kind = "hidden"
         columns[name] = ColumnWords(table, name, kind, column(table, name), nouns, afar, said, profile, said.weight)
     lexicon.columns[table] = columns
     for section in lexicon.glossary.attributes:
@@ -302,22 +306,13 @@ def _add_columns(lexicon: Lexicon, table: str, profiles: dict[str, Profile]) -> 
             lexicon.attributes.setdefault(table, []).append(words_for)
 
 
-def readable_table(table: str) -> str:
-    """A table's name as a singular noun, as well as can be guessed."""
-    noun = words.readable(table)
-    for ending, singular in (("ies", "y"), ("sses", "ss"), ("xes", "x"), ("s", "")):
-        if noun.endswith(ending) and not noun.endswith(("ss", "us", "is")):
-            return noun.removesuffix(ending) + singular
-    return noun
-
-
 def _add_table(lexicon: Lexicon, table: str, size: int) -> None:
     said = lexicon.glossary.table(table)
     names = [each.name for each in lexicon.columns[table].values() if each.kind == "name"]
     standing = parse_fragment(lexicon, table, said.standing) if said.standing else None
     lexicon.tables[table] = TableWords(
         table,
-        said.names or (readable_table(table),),
+        said.names or (words.singular(table),),
         said.display or (names[0] if names else None),
         said,
         standing,

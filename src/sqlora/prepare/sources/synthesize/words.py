@@ -47,6 +47,24 @@ def readable(identifier: str) -> str:
     return re.sub(r"[\W_]+", " ", spaced).strip().lower()
 
 
+def singular(table: str) -> str:
+    """A table's name as a noun for one of its rows, as well as can be guessed: ``dim_customers`` → ``customer``."""
+    noun = _LAYERS.sub("", readable(table))
+    for ending, one in (("ies", "y"), ("sses", "ss"), ("xes", "x"), ("s", "")):
+        if noun.endswith(ending) and not noun.endswith(("ss", "us", "is")):
+            return noun.removesuffix(ending) + one
+    return noun
+
+
+# What warehouses put before the names of tables, as dbt's guides have it; nobody says it.
+_LAYERS = re.compile(r"^(?:fct|fact|dim|stg|tbl|vw) (?=.*[^\W\d])")
+
+
+def is_sayable(name: str) -> bool:
+    """Whether there is a letter in it; nobody can ask for 🍕 by name."""
+    return any(letter.isalpha() for letter in name)
+
+
 def enumerate_words(items: Sequence[str], last: str = "and") -> str:
     """``a, b and c``."""
     return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} {last} {items[-1]}"
