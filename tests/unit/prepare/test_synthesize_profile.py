@@ -132,3 +132,13 @@ def test_layers_of_a_warehouse_are_in_no_question(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_tables_as_nouns(table: str, noun: str) -> None:
     assert singular(table) == noun
+
+
+def test_nothing_is_measured_of_what_has_none(tmp_path: Path) -> None:
+    with duckdb.connect(str(tmp_path / "x.duckdb")) as connection:
+        connection.execute("CREATE TABLE visit (visit_id INTEGER PRIMARY KEY, amount DOUBLE, room VARCHAR)")
+        connection.execute("INSERT INTO visit SELECT i, CASE WHEN i % 2 = 0 THEN i END, 'R' || i % 3 FROM range(40) t(i)")
+    with open_database("duckdb:///x.duckdb", tmp_path) as database:
+        drawn = [each.example for each in islice(synthesize(database.schema(), database, load_dialect("duckdb")), 300)]
+    assert any("COUNT(*) FROM visit WHERE amount IS NULL" in each.sql for each in drawn)
+    assert [each for each in drawn if "(amount)" in each.sql and re.search(r"(?<!OR )amount IS NULL", each.sql)] == []

@@ -117,7 +117,7 @@ class Grammar:
             avoid |= {f"{node.table}.{node.name}" for node in measure.where.find_all(exp.Column)}
         found = self.filters(measure.root, count, sorted(avoid))
         owners = {name.split(".")[0] for name in avoid}
-        return [each for each in found if not self._fixes(each, owners)]
+        return [each for each in found if not self._fixes(each, owners) and not _empties(measure, each)]
 
     def _fixes(self, found: Filter, owners: set[str]) -> bool:
         """Whether it names one row: then what that row belongs to is no breakdown any more."""
@@ -332,6 +332,11 @@ class Grammar:
         found = [each for each in self.lexicon.columns[table].values() if each.kind in (kinds or ("category", "number", "date", "text"))]
         found = [each for each in found if each.weight > 0]
         return self.weighted(found, lambda each: each.weight) if found else None
+
+
+def _empties(measure: Measure, found: Filter) -> bool:
+    """Whether nothing is left to measure: there is no average amount of what has no amount."""
+    return isinstance(found.condition, exp.Is) and found.condition.this in list(measure.value.find_all(exp.Column))
 
 
 def _joined(after: list[str]) -> list[str]:
