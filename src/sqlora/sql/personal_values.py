@@ -15,6 +15,13 @@ from itertools import pairwise
 FORMS: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("email", re.compile(r"[^\s@<>'\"]+@[^\s@<>'\"]+\.[^\s@<>'\"]{2,}")),
     ("password in a URL", re.compile(r"[a-z][a-z0-9+.-]*://[^\s/:@]*:[^\s/@]+@", re.IGNORECASE)),
+    (
+        "password",
+        re.compile(
+            r"(?<![a-z])(?:password|passwd|passphrase|pwd|passcode|secret|api[_ -]?key)[\"'\]]?\s*[=:]\s*\S{3,}",
+            re.IGNORECASE,
+        ),
+    ),
     ("private key", re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----")),
     (
         "token",
@@ -34,6 +41,7 @@ FORMS: tuple[tuple[str, re.Pattern[str]], ...] = (
     ),
     ("street address", re.compile(r"\b\w{3,}(?:straße|strasse|str\.|gasse|weg) +\d{1,4}\b", re.IGNORECASE)),
 )
+SECRETS = frozenset({"password", "password in a URL", "private key", "token"})  # the others are somebody's
 IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?\b")
 DIGITS = re.compile(r"(?<![\w.])\+?\(?\d[\d ()./-]{5,22}\d(?![\w.])")
 MOMENT = re.compile(r"\d{4}[-/.]\d{1,2}(?:[-/.]\d{1,2})?.*|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}.*|[\d ]+\.\d+")
@@ -86,14 +94,15 @@ def looks_personal(text: str) -> str | None:
 
 def is_personal_name(column: str, table: str = "") -> bool:
     """Whether a column, by its name, holds what identifies a person or is a secret: ``email``, ``customer.name``."""
-    words = _words(column)
+    words = name_words(column)
     pairs = {f"{first}_{second}" for first, second in pairwise(words)}
     if PERSONAL & {*words, *pairs, "".join(words)}:
         return True
-    return bool({"name", "names"} & set(words)) and bool(PEOPLE & {*words, *_words(table)})
+    return bool({"name", "names"} & set(words)) and bool(PEOPLE & {*words, *name_words(table)})
 
 
-def _words(name: str) -> list[str]:
+def name_words(name: str) -> list[str]:
+    """The words of a column's or a table's name in lower case: ``customerIds`` and ``CUSTOMER_IDS`` alike."""
     spaced = re.sub(r"([a-z0-9])([A-Z])", r"\1 \2", name)
     words = re.findall(r"[^\W\d_]+", spaced.lower())
     return [word[:-1] if word.endswith("s") and word[:-1] in PERSONAL | PEOPLE else word for word in words]

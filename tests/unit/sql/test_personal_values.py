@@ -27,6 +27,8 @@ from sqlora.sql.personal_values import is_personal_name, looks_personal
         ("12 Old Mill Rd", "street address"),
         ("Hauptstraße 12", "street address"),
         ("postgresql://me:hunter2@db/shop", "password in a URL"),
+        ("password=hunter2x", "password"),
+        ("db_pwd: s3cr3tpw", "password"),
         ("-----BEGIN RSA PRIVATE KEY-----", "private key"),
         ("AKIAIOSFODNN7EXAMPLE", "token"),
         ("ghp_16C7e42F292c6912E7710c838347Ae178B4a", "token"),
@@ -45,7 +47,7 @@ def test_what_looks_personal(text: str, kind: str) -> None:
         "", "walk-in", "North East", "United Kingdom", "2025-03-01", "2025-03-01 10:11:12", "01/03/2025", "12:30:00", "1,234.50",
         "1234567.89", "20250301", "100000", "7 inch", "B-2041", "SKU-000123", "v1.2.3", "10.5.3", "Q1 2025", "50 %", "3.14159265",
         "Route 66", "24 hours a day", "net_amount_before_tax_2024", "order_line_discount_reason", "Children's Clothing & Footwear",
-        "2024-2025", "16-31 days", "a::b", "COVID-19", "5 rue", "2 by 4",
+        "2024-2025", "16-31 days", "a::b", "COVID-19", "5 rue", "2 by 4", "password reset", "secret santa", "Password:",
     ],
 )  # fmt: skip
 def test_what_does_not(text: str) -> None:
