@@ -175,15 +175,6 @@ class Schema:
         """Names of all tables."""
         return tuple(table.qualified_name for table in self.tables)
 
-    @cached_property
-    def cased(self) -> frozenset[str]:
-        """Names that its engine finds in quotes only, because of their case: "fullName" in PostgreSQL."""
-        from sqlora.sql.schema.folding import folded
-
-        names = {name for table in self.tables for name in (table.namespace, table.name)}
-        names |= {column.name for table in self.tables for column in table.columns}
-        return frozenset(name for name in names if name != folded(name, self.dialect))
-
     def mapping(self) -> dict[str, Any]:
         """{table: {column: type}} as sqlglot's optimizer takes it; with namespaces {namespace: {table:
         …}}.

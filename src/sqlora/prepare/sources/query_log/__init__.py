@@ -4,7 +4,7 @@ A log is read once and never held: its statements are masked and counted (`mask`
 parsed, made safe (`safe`) and put with those of the same structure (`sqlora.sql.structure`). The question is worded by
 rules (`sqlora.prepare.questions.describe`), or by a model where ``[prepare.writer]`` says so.
 
-Nothing that a log says of people or secrets gets out: rejections show statements without their values.
+Nothing that a log says of people or secrets gets out: rejections show statements without their values (`shown`).
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from sqlglot import exp
+from sqlglot.dialects.dialect import Dialect as SqlglotDialect
 from sqlglot.errors import SqlglotError
 
 from sqlora.errors import DialectError
@@ -29,6 +30,7 @@ from sqlora.prepare.sources.query_log.mask import Mask
 from sqlora.prepare.sources.query_log.safe import UnsafeError, make_safe
 from sqlora.prepare.sources.query_log.safe_values import SafeValues
 from sqlora.prepare.sources.query_log.seen import Seen, Unusable, moment
+from sqlora.prepare.sources.query_log.shown import Shown
 from sqlora.prepare.sources.query_log.system_tables import system_table
 from sqlora.prepare.sources.query_log.tally import Entry, Tally
 from sqlora.sql.dialect import Dialect, load_dialect
@@ -46,7 +48,6 @@ SHOWN = 20  # unusable rows of a reason that are told one by one; the rest is co
 NOT_TAUGHT = "nothing to do: only queries are taught"
 NOT_SYSTEM = "nothing to do: only queries of your own tables are taught"
 REPORT_EVERY = 20_000  # statements
-LENGTH = 300  # characters of a masked statement that are shown
 
 
 def read_query_log(
@@ -109,6 +110,8 @@ class Reader:
     def __init__(self, dialect: Dialect, mask: Mask, schema: Schema, values: SafeValues, written: bool) -> None:
         self._dialect, self._mask = dialect, mask
         self._schema, self._values = schema, values
+        self._shown = Shown(dialect, mask, schema)
+        self._keywords = _words(" ".join(SqlglotDialect.get_or_raise(dialect.base).tokenizer_class.KEYWORDS))
         self._written = written  # a model words what the rules can't
         self._found: dict[str, Query] = {}
 
@@ -128,9 +131,9 @@ class Reader:
         except DialectError as error:
             return self._reject("syntax", self._syntax(error, entry), entry, name)
         except UnsafeError as error:
-            return self._reject(error.reason, error.detail, entry, name)
+            return self._reject(error.reason, self._shown.said(error.detail, tree), entry, name)
         except NoQuestionError as error:
-            what = error.in_dialect(self._dialect.base)
+            what = self._shown.said(error.in_dialect(self._dialect.base), tree)
             return self._reject("no question", f"the rules have no words for {what}", entry, name)
         except (SqlglotError, RecursionError, ValueError, LookupError, AttributeError, TypeError) as error:
             # The parser takes texts that are no SQL, and makes trees of them that lack what every query has.
@@ -151,18 +154,22 @@ class Reader:
             raise
 
     def _syntax(self, error: DialectError, entry: Entry) -> str:
-        """Where the mistake is, and which it is: unless that has a word of a value in it, which the mask hides."""
+        """Where the mistake is, and which it is: unless that has a word of the statement in it that is no keyword.
+
+        Where a quote is open, no one can say which words are values.
+        """
         if not error.line:
             return "not one query"
         where = f"line {error.line}, column {error.column} of the statement"
         before = f" at {error.token!r}: " if error.token else ": "
         reason = error.message.partition(before)[2].rstrip(".")
         told = f"{reason}. {error.next_step or ''}".strip(" .")
-        hidden = _words(self._mask.bind(entry.sql, entry.parameters)) - _words(self._mask.mask(entry.sql))
+        hidden = _words(entry.sql) - self._keywords
         return where if not reason or _words(told) & hidden else f"{where}: {told}"
 
     def _reject(self, reason: str, detail: str, entry: Entry, name: str) -> Rejection:
-        shown = Example("", self._mask.mask(entry.sql)[:LENGTH], name, weight=float(entry.calls))
+        show = self._shown.unread if reason == "syntax" else self._shown.statement
+        shown = Example("", show(entry.sql), name, weight=float(entry.calls))
         times = "once" if entry.calls == 1 else f"{entry.calls:,} times"
         return reject(reason, shown, f"{detail}; seen {times}", f"{name} {entry.place}")
 
