@@ -7,22 +7,33 @@ there is neither, the query is not used.
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
+from itertools import count
 
 from sqlglot import exp
 
-from sqlora.prepare.questions.scope import NoQuestionError, Scope
+from sqlora.prepare.sources.query_log.literals import drop_remarks, plain_texts
+from sqlora.prepare.sources.query_log.origins import SOMEBODY, Origin, Origins, key_of_document
 from sqlora.prepare.sources.query_log.safe_values import KEY, SafeValues, made_up
-from sqlora.sql.personal import first, is_personal_name
-from sqlora.sql.schema import Column, Schema, Table
+from sqlora.sql.personal import first, is_personal_name, looks_personal
+from sqlora.sql.personal_values import SECRETS
+from sqlora.sql.schema import Schema
 
 LONGEST = 64  # characters of a text; a longer one is content, not a value to look for
 LONG_NUMBER = 9  # digits from which a number may be a telephone's or an account's
+NAME = re.compile(r"\w{1,40}")  # what is no name may be somebody's, or a sentence for a model to obey
+PATH = re.compile(r"[$\w.{},*\[\]]{1,80}")  # of keys of a document
 
 _PARAMETERS = (exp.Placeholder, exp.Parameter)
 _ORDERED = (exp.GT, exp.GTE, exp.LT, exp.LTE, exp.Between)
-_THROUGH = (exp.Paren, exp.Cast, exp.TryCast, exp.Neg, exp.Tuple, exp.Lower, exp.Upper, exp.Array, exp.Any, exp.DPipe)
+_THROUGH = (
+    exp.Paren, exp.Cast, exp.TryCast, exp.Neg, exp.Tuple, exp.Lower, exp.Upper, exp.Array, exp.Any, exp.DPipe,
+    exp.Collate,
+)  # fmt: skip
+_COMPUTED = (exp.Add, exp.Sub, exp.Mul, exp.Div)
+_COMPARISONS = (exp.Binary, exp.In, exp.Between, exp.JSONKeyValue)
 _SIZES = (exp.Limit, exp.Offset, exp.Fetch, exp.Interval, exp.WindowSpec)
 _CLAUSES = (exp.Connector, exp.Not, exp.Where, exp.Having, exp.Join, exp.Query, exp.Group, exp.Order)
 _UNITS = (exp.DateTrunc, exp.TimestampTrunc)
@@ -38,10 +49,14 @@ class UnsafeError(Exception):
 
 def make_safe(tree: exp.Query, schema: Schema, values: SafeValues) -> exp.Query:
     """The query with every value looked at; ``tree`` itself is changed. UnsafeError where it can't be used."""
-    places = _Places(schema)
+    if plain_texts(tree) is not None:
+        raise UnsafeError("personal", "a value that is written as bytes or codes")
+    drop_remarks(tree)
+    places = _Places(tree, schema)
+    _refuse_names(tree, places.origins)
     used: dict[tuple[str, str], int] = {}
     for node in [*tree.find_all(exp.Literal, *_PARAMETERS)]:
-        if isinstance(node.parent, exp.Parameter) or node.find_ancestor(exp.DataType, exp.JSONPath):
+        if isinstance(node.parent, exp.Parameter) or _is_part_of_a_name(node):
             continue  # the 1 of $1, the 10 of DECIMAL(10, 2)
         place = places.of(node)
         new = _replacement(node, place, values, used)
@@ -51,8 +66,7 @@ def make_safe(tree: exp.Query, schema: Schema, values: SafeValues) -> exp.Query:
             (place.around if alone and isinstance(place.around, exp.Any) else node).replace(new)
     _list_values(tree)
     _drop_repeated(tree)
-    _drop_comments(tree)
-    _rename_telling(tree)
+    _rename_telling(tree, schema)
     return tree
 
 
@@ -62,19 +76,22 @@ class _Place:
 
     comparison: exp.Expr | None
     around: exp.Expr
-    column: exp.Column | None = None
-    known: tuple[Table, Column] | None = None  # the column in the schema
-    table: str = ""
+    origin: Origin | None = None
 
     @property
     def name(self) -> str:
         """The column's name, '' where there is none."""
-        return self.column.name if self.column is not None else ""
+        return self.origin.name if self.origin is not None else ""
 
     @property
     def identifies(self) -> bool:
         """Whether the column's name says that it holds what identifies people."""
-        return self.column is not None and is_personal_name(self.column.name, self.table)
+        return self.origin is not None and self.origin.identifies
+
+    @property
+    def can_be_told(self) -> bool:
+        """Whether it is known what the value is compared with."""
+        return self.origin is None or self.origin.certain
 
     @property
     def counts(self) -> bool:
@@ -86,58 +103,105 @@ class _Place:
     @property
     def is_key_of_people(self) -> bool:
         """Whether it is the number of a person."""
-        if self.column is None:
-            return False
-        head, _, last = self.column.name.lower().rpartition("_")
-        if last not in ("id", "key", "no", "number", "code"):
-            return False
-        return is_personal_name("name", head or self.table)
+        return self.origin is not None and self.origin.is_key_of_people
 
 
 class _Places:
     """Finds what each value of a query is compared with."""
 
-    def __init__(self, schema: Schema) -> None:
-        self._schema = schema
-        self._scopes: dict[int, Scope] = {}
+    def __init__(self, tree: exp.Query, schema: Schema) -> None:
+        self.origins = Origins(tree, schema)
+        self._sides: dict[int, list[tuple[exp.Expr, list[Origin]]]] = {}
+        self._given = _given_values(tree, self.origins)
 
     def of(self, node: exp.Expr) -> _Place:
         """The place of a literal or a parameter."""
         inner: exp.Expr = node
-        while isinstance(inner.parent, _THROUGH):
+        while isinstance(inner.parent, _THROUGH) or (
+            isinstance(inner.parent, _COMPUTED) and inner.parent.find(exp.Column) is None
+        ):
             inner = inner.parent
         comparison = inner.parent
-        if not isinstance(comparison, exp.Binary | exp.In | exp.Between) or isinstance(comparison, exp.Connector):
+        if (given := self._given.get(id(node))) is not None:
+            return _Place(comparison, inner, given)
+        if not isinstance(comparison, _COMPARISONS) or isinstance(comparison, exp.Connector):
             # An argument of a function, a branch of CASE: of people if anything in the same condition is.
             a_number = isinstance(node, exp.Literal) and not node.is_string
-            others = [] if a_number or isinstance(comparison, _SIZES) else [_condition(inner)]
-            place = self._by_columns(comparison, inner, others)
-            return place if place.identifies else _Place(comparison, inner)
-        others = [child for child in comparison.iter_expressions() if child is not inner]
-        return self._by_columns(comparison, inner, others)
+            if a_number or isinstance(comparison, _SIZES):
+                return _Place(comparison, inner)
+            place = _Place(comparison, inner, _telling(self.origins.of(_condition(inner))))
+            return place if place.identifies or not place.can_be_told else _Place(comparison, inner)
+        if id(comparison) not in self._sides:
+            sides = [(side, self.origins.of(side)) for side in comparison.iter_expressions()]
+            self._sides[id(comparison)] = [(side, origins) for side, origins in sides if origins]
+        beside = [origin for side, origins in self._sides[id(comparison)] if side is not inner for origin in origins]
+        return _Place(comparison, inner, _telling(beside))
 
-    def _by_columns(self, comparison: exp.Expr | None, inner: exp.Expr, others: list[exp.Expr]) -> _Place:
-        """The place beside ``others``: by the first of their columns, or the first that identifies people."""
-        found = [self._beside(comparison, inner, column) for other in others for column in other.find_all(exp.Column)]
-        first_of = next((place for place in found if place.identifies or place.is_key_of_people), None)
-        return first_of or (found[0] if found else _Place(comparison, inner))
 
-    def _beside(self, comparison: exp.Expr | None, inner: exp.Expr, column: exp.Column) -> _Place:
-        scope = self._scope(column.find_ancestor(exp.Select))
-        found = scope.find(column) if scope else None
-        table = found[1].table.name if found and found[1].table else found[1].noun if found else column.table
-        return _Place(comparison, inner, column, scope.column(column) if scope else None, table)
+def _telling(origins: list[Origin]) -> Origin | None:
+    """Of all that a value is compared with, what says most against showing it; else what is known of the schema."""
+    columns = [origin for origin in origins if origin.value is None]
+    return (
+        next((origin for origin in columns if origin.identifies or origin.is_key_of_people), None)
+        or next((origin for origin in columns if not origin.certain), None)
+        or next((origin for origin in columns if origin.known), None)
+        or next((origin for origin in columns if origin.name), None)
+    )
 
-    def _scope(self, select: exp.Expr | None) -> Scope | None:
-        if not isinstance(select, exp.Select):
-            return None
-        if id(select) not in self._scopes:
-            try:
-                scope = Scope.of(select, self._schema, self._scope(select.find_ancestor(exp.Select)))
-            except NoQuestionError:
-                scope = Scope(self._schema, {})
-            self._scopes[id(select)] = scope
-        return self._scopes[id(select)]
+
+def _given_values(tree: exp.Query, origins: Origins) -> dict[int, Origin]:
+    """Values that a subquery gives and that are compared elsewhere, with people's columns: by the values' ids."""
+    found: dict[int, Origin] = {}
+
+    def note(beside: list[Origin]) -> None:
+        telling = _telling(beside)
+        if telling is not None and (telling.identifies or telling.is_key_of_people):
+            found.update((id(origin.value), telling) for origin in beside if origin.value is not None)
+
+    if next(tree.find_all(exp.Subquery, exp.SetOperation, exp.CTE, exp.UDTF, exp.In), None) is None:
+        return found
+    for node in tree.find_all(exp.Binary, exp.In, exp.Between, exp.SetOperation, exp.Join):
+        if isinstance(node, exp.SetOperation):
+            for column in origins.columns(node):
+                note(column)
+        elif isinstance(node, exp.Join):
+            for column in origins.common(node):
+                note(column)
+        elif not isinstance(node, exp.Connector):
+            note([origin for side in node.iter_expressions() for origin in origins.of(side)])
+    return found
+
+
+def _refuse_names(tree: exp.Query, origins: Origins) -> None:
+    """UnsafeError where a name may be a value: name = "Anna", which no table has; columns that PIVOT makes of people;
+    keys of documents that are no names.
+    """
+    for pivot in tree.find_all(exp.Pivot):
+        named = [origin for field in pivot.args.get("fields") or () for origin in origins.of(field.this)]
+        if any(origin.identifies or origin.is_key_of_people or not origin.certain for origin in named):
+            raise UnsafeError("personal", "columns that are called as people are")
+    for part in tree.find_all(exp.JSONPathPart):
+        if any(isinstance(value, str) and not NAME.fullmatch(value) for value in part.args.values()):
+            raise UnsafeError("personal", "a key of a document that is no name")
+    for column in tree.find_all(exp.Column):
+        found = origins.of_column(column)
+        quoted = bool(column.this.args.get("quoted")) or isinstance(column.this, exp.Literal)
+        if any(origin.known or origin.identifies or (found and not quoted) for origin in found):
+            continue
+        sides = column.parent.iter_expressions() if isinstance(column.parent, exp.Binary) else ()
+        beside = [origin for side in sides if id(side) != id(column) for origin in origins.of(side)]
+        if (not found and quoted) or any(origin.identifies for origin in beside):
+            raise UnsafeError("column", "a column that the schema does not have")
+
+
+def _is_part_of_a_name(node: exp.Expr) -> bool:
+    """Whether a literal is no value: a size of a type, a key of a document. UnsafeError for a text that is no name."""
+    a_type, key = node.find_ancestor(exp.DataType), key_of_document(node)
+    if a_type is None and key is None and not isinstance(node.parent, exp.JSONPathPart):
+        return False
+    if isinstance(node, exp.Literal) and node.is_string and (a_type is not None or not PATH.fullmatch(node.name)):
+        raise UnsafeError("personal", "a value in a type" if a_type else "a key of a document that is no name")
+    return True
 
 
 def _condition(node: exp.Expr) -> exp.Expr:
@@ -163,7 +227,9 @@ def _replacement(
     if place.is_key_of_people and not is_text:
         return _key(used)
     invented = made_up(place.name) if place.identifies else None
-    if invented is None and kind == "e-mail address":
+    if invented is None and place.is_key_of_people:
+        invented = _key(used).name
+    if invented is None and kind in ("e-mail address", "email"):
         invented = made_up("email")
     if invented is None:
         raise UnsafeError("personal", kind)
@@ -177,22 +243,55 @@ def _private(text: str, place: _Place) -> str | None:
         if found.sort == "secret":
             raise UnsafeError("secret", found.kind)
         return found.kind
-    if not re.search(r"\w", text) or (isinstance(place.comparison, _ORDERED) and re.match(r"\d{4}-\d\d", text)):
-        return None  # the % around a value; a period
+    if not re.search(r"\w", text):
+        return None  # the % around a value
+    if isinstance(place.comparison, _ORDERED) and re.fullmatch(r"\d{4}-\d\d[\d :.TZ+-]*", text):
+        return None  # a period
     if place.identifies:
         return f"a value of {place.name}"
-    if len(text) > LONGEST:
-        return "a long text"
+    if place.origin is not None and (
+        place.origin.is_code_of_people or (place.is_key_of_people and re.search(r"\d", text))
+    ):
+        return "the number of a person"
+    if not place.can_be_told:
+        return "a value of a column that can't be told"
+    return _private_form(text)
+
+
+def _private_form(text: str) -> str | None:
+    """Why a text may not stay whatever it is compared with, in words."""
     if re.search(r"[0-9a-f]{8}-[0-9a-f]{4}-|[0-9a-f]{24,}|\d{9,}", text.lower()):
         return "a number that may be somebody's"
-    return None
+    kind = looks_personal(text)
+    if kind in SECRETS:
+        raise UnsafeError("secret", kind)
+    if kind is None and len(text) > LONGEST:
+        return "a long text"
+    return kind or ("a document about somebody" if _is_about_somebody(text) else None)
+
+
+def _is_about_somebody(text: str) -> bool:
+    """Whether a text is a document of JSON with a key for what identifies people, or a path with a value in it."""
+    if re.match(r"\s*(?:lax\s+|strict\s+)?\$", text):
+        return '"' in text
+    if not text.lstrip().startswith(("{", "[")):
+        return False
+    try:
+        keys: list[str] = []
+        json.loads(text, object_pairs_hook=lambda pairs: keys.extend(key for key, _ in pairs))
+    except (ValueError, RecursionError):
+        return False
+    return any(is_personal_name(key, SOMEBODY) for key in keys)
 
 
 def _private_number(text: str, place: _Place) -> str | None:
-    if isinstance(place.comparison, _ORDERED) or place.counts:
-        return None  # an amount, a size, a time in seconds
-    if place.is_key_of_people:
+    ordered = isinstance(place.comparison, _ORDERED)
+    if place.counts or (ordered and text in ("0", "1")):
+        return None
+    if place.is_key_of_people:  # two bounds are a person as well
         return "the number of a person"
+    if ordered:
+        return None  # an amount, a size, a time in seconds
     if place.identifies:
         return f"a value of {place.name}"
     return "a number that may be somebody's" if len(re.sub(r"\D", "", text.split(".")[0])) >= LONG_NUMBER else None
@@ -220,7 +319,7 @@ def _for_parameter(
     if place.counts:
         return exp.Literal.number(5)
     new = _shown(place, values, used)
-    if new is None and place.column is not None:
+    if new is None and place.origin is not None:
         if place.is_key_of_people:
             return _key(used)
         invented = made_up(place.name) if place.identifies else None
@@ -241,12 +340,13 @@ def _key(used: dict[tuple[str, str], int]) -> exp.Expr:
 
 def _shown(place: _Place, values: SafeValues, used: dict[tuple[str, str], int]) -> exp.Expr | None:
     """The next of the column's own values that may be shown, so that a list has different ones."""
-    if place.known is None or place.is_key_of_people:
+    if place.origin is None or place.origin.known is None or place.is_key_of_people:
         return None
-    found = values.of(*place.known)
+    table, column = place.origin.known
+    found = values.of(table, column)
     if not found:
         return None
-    key = place.known[0].qualified_name, place.known[1].name
+    key = table.qualified_name, column.name
     number = used.get(key, 0)
     used[key] = number + 1
     following = [*found[number % len(found) :], *found[: number % len(found)]]
@@ -277,21 +377,20 @@ def _drop_repeated(tree: exp.Expr) -> None:
         node.set("expressions", list(dict.fromkeys(node.expressions)))
 
 
-def _drop_comments(tree: exp.Expr) -> None:
-    """Comments say who asked, or speak to whoever reads the query."""
-    for node in tree.walk():
-        node.comments = None
-
-
-def _rename_telling(tree: exp.Expr) -> None:
-    """Aliases that are whole sentences: they are no names, and may be written for a model to obey."""
+def _rename_telling(tree: exp.Expr, schema: Schema) -> None:
+    """Names that the query makes up and that are none: somebody's, or written for a model to obey."""
+    known = {table.name.lower() for table in schema.tables}
+    known |= {column.name.lower() for table in schema.tables for column in table.columns}
+    identifiers = list(tree.find_all(exp.Identifier))
+    taken = {identifier.name.lower() for identifier in identifiers}
+    free = (each for each in (f"a{number}" for number in count(1)) if each not in taken)
     names: dict[str, str] = {}
-    for node in tree.find_all(exp.Alias, exp.TableAlias, exp.CTE):
-        name = node.alias
-        if len(name) > 40 or name.count(" ") > 3 or first(name) is not None:
-            names.setdefault(name, f"a{len(names) + 1}")
-    if names:
-        for identifier in tree.find_all(exp.Identifier):
-            if identifier.name in names:
-                identifier.set("this", names[identifier.name])
-                identifier.set("quoted", False)
+    for identifier in identifiers:
+        name = identifier.name
+        made_up_here = known or not isinstance(identifier.parent, exp.Column | exp.Table)
+        if made_up_here and name.lower() not in known | set(names) and (not NAME.fullmatch(name) or first(name)):
+            names[name.lower()] = next(free)
+    for identifier in identifiers:
+        if (new := names.get(identifier.name.lower())) is not None:
+            identifier.set("this", new)
+            identifier.set("quoted", False)
