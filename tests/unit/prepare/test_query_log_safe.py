@@ -97,6 +97,13 @@ def test_a_column_is_known_behind_aliases(sql: str) -> None:
     assert "Leakn" not in told(sql)
 
 
+def test_columns_that_double_at_each_level_end() -> None:
+    sql = "SELECT name AS a0 FROM customers"
+    for level in range(1, 25):
+        sql = f"SELECT a{level - 1} || a{level - 1} AS a{level} FROM ({sql}) AS x"
+    assert "Leakn" not in told(f"SELECT a24 FROM ({sql}) AS x WHERE a24 = 'Leakn'")
+
+
 def test_a_column_is_known_in_qualify() -> None:
     sql = "SELECT name AS n, ROW_NUMBER() OVER (ORDER BY total) AS k FROM customers JOIN orders USING (customer_id) QUALIFY n = 'Leakn'"
     assert "Leakn" not in told(sql, "duckdb")

@@ -22,6 +22,8 @@ from sqlora.sql.schema import Column, Schema, Table
 # Whose name a key of a document is can't be told: it may be a person's.
 SOMEBODY = "customer"
 
+MOST = 5_000  # columns of a query that are followed; subqueries can double them at each level
+
 _KEYS = ("id", "key", "no", "number", "code")
 _PAIRS = (exp.PropertyEQ, exp.JSONKeyValue)
 _GETTER = re.compile(r"JSON\w*(?:EXTRACT|VALUE|QUERY|PATH|GET|EXISTS|CONTAINS)", re.IGNORECASE)  # its texts are keys
@@ -62,6 +64,7 @@ class Origins:
 
     def __init__(self, tree: exp.Expr, schema: Schema) -> None:
         self._schema = schema
+        self._followed = 0
         self._queries = {cte.alias.lower(): cte for cte in tree.find_all(exp.CTE)}
         self._found: dict[int, list[Origin]] = {}
         try:
@@ -107,7 +110,8 @@ class Origins:
         return self._scopes.get(id(query))
 
     def _column(self, column: exp.Column, scope: Scope | None, seen: Seen) -> list[Origin]:
-        if scope is None:
+        self._followed += 1
+        if scope is None or self._followed > MOST:
             return [Origin(column.name, column.table, certain=False)]
         if isinstance(scope.expression, exp.SetOperation):  # in its ORDER BY
             return self._in_query(column.name, scope.expression, [], seen)[1]
@@ -225,13 +229,15 @@ def key_of_document(node: exp.Expr) -> str | None:
         in_pair = isinstance(parent, _PAIRS) and node.arg_key == "this"
         in_brackets = isinstance(parent, exp.Bracket) and node.arg_key == "expressions"
         if in_pair or in_brackets or (isinstance(parent, exp.Func) and _GETTER.search(_called(parent))):
-            return (re.findall(r"\w+", node.name) or [""])[-1]
+            words: list[str] = re.findall(r"\w+", node.name)
+            return words[-1] if words else ""
     is_field = isinstance(parent, exp.PropertyEQ | exp.Dot) and node.arg_key in ("this", "expression")
-    return node.name if is_field and isinstance(node, exp.Identifier) else None
+    return str(node.name) if is_field and isinstance(node, exp.Identifier) else None
 
 
 def _called(call: exp.Func) -> str:
-    return call.name if isinstance(call, exp.Anonymous) else str(call.sql_name())
+    called: str = call.name if isinstance(call, exp.Anonymous) else call.sql_name()
+    return called
 
 
 def _selects(query: exp.Expr) -> Iterator[exp.Select]:

@@ -96,6 +96,8 @@ class _Place:
     @property
     def counts(self) -> bool:
         """Whether it is compared with a number of rows or values."""
+        if isinstance(self.comparison, exp.In):  # a list may be long, and each of its values asks
+            return isinstance(self.comparison.this.unnest(), exp.Count)
         return self.comparison is not None and any(
             isinstance(side.unnest(), exp.Count) for side in self.comparison.iter_expressions()
         )
