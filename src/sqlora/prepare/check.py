@@ -220,8 +220,12 @@ class Checker:
 
     def _judge(self, candidate: Candidate, context: Context) -> Verdict:
         original = self._original(candidate, context)
-        sql, tree = self._in_dialect(candidate, context, original)
-        good = self._good(candidate, sql, tree, context)
+        sql, tree, renamed = self._in_dialect(candidate, context, original)
+        # Somebody's own words stay, unless they are of another dialect, of a house with its own rules, or name tables
+        # as the schema does not.
+        own = self.dialect.spec is None and candidate.written_in is None and not renamed
+        taught = spelt(candidate.example.sql, sql, self.dialect.base) if own else sql
+        good = self._good(taught, sql, tree, context)
         rewritten = sql if original is not None else ""
         if not candidate.run or context.database is None:
             self._require_sense(tree, context, rewritten)
@@ -237,9 +241,7 @@ class Checker:
         got = _run(tree, self.dialect.base, context.database, self.limits, rewritten)
         return replace(good, has_rows=_says_something(got))
 
-    def _good(self, candidate: Candidate, sql: str, tree: exp.Expr, context: Context) -> Verdict:
-        own = self.dialect.spec is None and candidate.written_in is None  # not rewritten, and by no rules of a house
-        taught = spelt(candidate.example.sql, sql, self.dialect.base) if own else sql
+    def _good(self, taught: str, sql: str, tree: exp.Expr, context: Context) -> Verdict:
         return Verdict(
             sql=taught,
             normal=sql if taught != sql else "",
@@ -259,8 +261,12 @@ class Checker:
         """The sqlglot dialect of the query as it came."""
         return self._contexts.written_in(candidate.written_in).base if candidate.written_in else self.dialect.base
 
-    def _in_dialect(self, candidate: Candidate, context: Context, original: exp.Query | None) -> tuple[str, exp.Expr]:
-        """The query in the dialect's normal form, and the tree that the dialect reads there."""
+    def _in_dialect(
+        self, candidate: Candidate, context: Context, original: exp.Query | None
+    ) -> tuple[str, exp.Expr, bool]:
+        """The query in the dialect's normal form, the tree that the dialect reads there, and whether tables have other
+        names in it.
+        """
         sql = candidate.example.sql if original is None else self._rewritten(original)
         once = _ReadOnce(self.dialect, context)
         if findings := check(sql, cast(Dialect, once), context.schema):
@@ -268,8 +274,8 @@ class Checker:
             raise _Fault(findings[0].kind, "; ".join(finding.message for finding in findings), text)
         tree = once.trees[0]
         if not once.requalified and (candidate.normal or tree == original):
-            return sql, tree  # generating it again would give the same text
-        return self.dialect.generate(tree), tree
+            return sql, tree, False  # generating it again would give the same text
+        return self.dialect.generate(tree), tree, once.requalified
 
     def _rewritten(self, original: exp.Query) -> str:
         """The original's text in the dialect; a `_Fault` where that does not say all of it."""
