@@ -57,10 +57,10 @@ FAILURES = (SqlglotError, *PARSER_FAILURES)
 class _ReadOnce:
     """A dialect for one check, which keeps the trees that it parses: parsing is most of the work of a check.
 
-    Their tables are named as the schema does; ``requalified`` where the text names them otherwise.
+    Their tables are named as the schema of ``context`` does; ``requalified`` where the text names them otherwise.
     """
 
-    def __init__(self, dialect: Dialect, context: Context) -> None:
+    def __init__(self, dialect: Dialect, context: Context | None) -> None:
         self.name, self.spec, self.base = dialect.name, dialect.spec, dialect.base
         self.trees: list[Any] = []
         self.requalified = False
@@ -69,7 +69,8 @@ class _ReadOnce:
     def parse_any(self, sql: str) -> list[Any]:
         """As `Dialect.parse_any`."""
         self.trees = list(self._dialect.parse_any(sql))
-        self.requalified = any([qualify(tree, self._context) for tree in self.trees])
+        if self._context is not None:
+            self.requalified = any([qualify(tree, self._context) for tree in self.trees])
         return self.trees
 
 
@@ -268,7 +269,7 @@ class Checker:
         names in it.
         """
         sql = candidate.example.sql if original is None else self._rewritten(original)
-        once = _ReadOnce(self.dialect, context)
+        once = _ReadOnce(self.dialect, context if original is None else None)  # a rewritten one has them already
         if findings := check(sql, cast(Dialect, once), context.schema):
             text = "" if original is None else sql
             raise _Fault(findings[0].kind, "; ".join(finding.message for finding in findings), text)

@@ -25,21 +25,25 @@ def read_foreign(sql: str, written_in: Dialect, context: Context) -> exp.Query:
     tree, places = _parse(sql, written_in), Findings(sql)
     columns: list[exp.Column] = []
     aliases: set[str] = set()
+    qualified = bool(context.namespaces)
     for node in tree.walk():
         if isinstance(node, exp.Column):
             columns.append(node)
+            qualified = qualified or bool(node.args.get("db"))
         elif isinstance(node, (exp.Alias, exp.TableAlias, exp.CTE, exp.Table)):
             aliases.add(node.alias.lower())
             if isinstance(node, exp.Table):
                 context.spell(node.this, context.tables)
+                qualified = qualified or bool(node.args.get("db"))
     for column in columns:
         qualifier = column.args.get("table")
         if qualifier is not None and qualifier.name.lower() not in aliases:
             context.spell(qualifier, context.tables)
         if not context.spell(column.this, context.columns) and qualifier is None:
             _settle_text(column, places, {*context.tables, *aliases})
-    qualify(tree, context)
-    for node in tree.find_all(exp.Table, exp.Column):
+    if qualified:
+        qualify(tree, context)
+    for node in tree.find_all(exp.Table, exp.Column) if context.namespaces else ():
         context.spell(node.args.get("db"), context.namespaces)
     return tree
 
@@ -50,9 +54,14 @@ def qualify(tree: exp.Expr, context: Context) -> bool:
     A log of Snowflake says PROD.SALES.ORDERS, or just ORDERS after USE SCHEMA; the database that it is taught over has
     sales.orders, or no namespaces.
     """
+    nodes = [*tree.find_all(exp.Table, exp.Column)]
+    if not context.namespaces:  # then a bare name is the schema's
+        nodes = [node for node in nodes if node.args.get("db")]
+    if not nodes:
+        return False
     made = {cte.alias.lower() for cte in tree.find_all(exp.CTE)}
     changed = False
-    for node in list(tree.find_all(exp.Table, exp.Column)):
+    for node in nodes:
         if not node.args.get("db") and (isinstance(node, exp.Column) or node.name.lower() in made):
             continue  # by its table's name or alias; a query of WITH
         name = node.table if isinstance(node, exp.Column) else node.name
