@@ -35,7 +35,7 @@ from sqlora.sql.dialect import Dialect
 from sqlora.sql.dialect.adapted import adapted
 from sqlora.sql.dialect.dialect import PARSER_FAILURES
 from sqlora.sql.dialect.node_error import NodeError
-from sqlora.sql.dialect.spelling import spelt
+from sqlora.sql.dialect.own_words import spelt
 from sqlora.sql.execute import Database, Limits, ResultSet
 from sqlora.sql.personal import masked
 from sqlora.sql.schema import Schema, Style

@@ -24,7 +24,7 @@ The tree, between what the house wrote and what the base means:
     conditions.py      booleans · ordering.py: NULLs · within_group.py: an aggregate's rows
     forbidden.py · name_case.py · aggregation.py · node_error.py
     adapted.py         what sqlglot writes for every dialect though not every one has it
-    spelling.py        what is taught in its own words, and what in normal form
+    own_words.py       what is taught in its own words, and what in normal form
 """
 
 from sqlora.sql.dialect.dialect import Dialect, load_dialect

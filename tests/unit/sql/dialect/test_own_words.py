@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sqlora.sql.dialect import load_dialect
-from sqlora.sql.dialect.spelling import spelt
+from sqlora.sql.dialect.own_words import spelt
 
 # The dialect · what was written · what is taught; None: the normal form.
 SPELLINGS = [
