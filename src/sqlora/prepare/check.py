@@ -242,10 +242,10 @@ class Checker:
         got = _run(tree, self.dialect.base, context.database, self.limits, rewritten)
         return replace(good, has_rows=_says_something(got))
 
-    def _good(self, taught: str, sql: str, tree: exp.Expr, context: Context) -> Verdict:
+    def _good(self, taught: str, normal: str, tree: exp.Expr, context: Context) -> Verdict:
         return Verdict(
             sql=taught,
-            normal=sql if taught != sql else "",
+            normal=normal if taught != normal else "",
             template=structure(tree),
             constructs=constructs(tree),
             uses=uses(tree, context.schema) if context.shared else (),
