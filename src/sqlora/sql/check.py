@@ -12,7 +12,6 @@ The engine is locked as well (`sqlora.sql.execute.duckdb_database`): neither tru
 
 from __future__ import annotations
 
-import re
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -22,7 +21,7 @@ from sqlglot.errors import SqlglotError
 
 from sqlora.errors import DialectError
 from sqlora.sql import functions
-from sqlora.sql.finding import Finding, Findings
+from sqlora.sql.finding import Finding, Findings, kind_of
 from sqlora.sql.names import Resolver
 from sqlora.sql.schema import Schema
 
@@ -139,7 +138,7 @@ def _title(node: exp.Expr) -> str:
     """INSERT, TRUNCATE TABLE; the first word of what sqlglot only knows as a command."""
     if isinstance(node, exp.Command):
         return str(node.this).upper()
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(node).__name__).upper()
+    return kind_of(node)
 
 
 def _template_functions(dialect: Dialect) -> frozenset[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -67,3 +68,8 @@ def _span(node: exp.Expr) -> tuple[int, int]:
     if "start" in own:
         return int(own["start"]), int(own["end"])
     return min(places, default=(-1, -1))
+
+
+def kind_of(node: exp.Expr) -> str:
+    """What a part of a query is, in SQL's capitals: ``AT TIME ZONE``."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(node).__name__).upper()

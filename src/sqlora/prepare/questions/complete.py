@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from sqlglot import exp
 
-from sqlora.prepare.questions.scope import NoQuestionError, kind_of
+from sqlora.prepare.questions.scope import NoQuestionError
+from sqlora.sql.finding import kind_of
 
 ALWAYS = frozenset({"this", "expression", "expressions"})
 

@@ -7,8 +7,9 @@ import re
 from sqlglot import exp
 
 from sqlora.prepare.questions.expressions import Values, spoken
-from sqlora.prepare.questions.scope import NoQuestionError, Scope, kind_of
+from sqlora.prepare.questions.scope import NoQuestionError, Scope
 from sqlora.prepare.sources.synthesize.words import enumerate_words
+from sqlora.sql.finding import kind_of
 
 # (of numbers and texts, of dates); and the same denied
 _COMPARED: dict[type[exp.Expr], tuple[str, str]] = {

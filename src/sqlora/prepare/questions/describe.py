@@ -15,8 +15,9 @@ from sqlglot import exp
 from sqlora.prepare.questions.complete import require_complete
 from sqlora.prepare.questions.conditions import Conditions
 from sqlora.prepare.questions.expressions import grouping, meant
-from sqlora.prepare.questions.scope import NoQuestionError, Scope, Source, kind_of, rows
+from sqlora.prepare.questions.scope import NoQuestionError, Scope, Source, rows
 from sqlora.prepare.sources.synthesize.words import capitalize, enumerate_words, plural
+from sqlora.sql.finding import kind_of
 from sqlora.sql.schema import Schema
 
 __all__ = ["NoQuestionError", "describe"]

@@ -9,8 +9,9 @@ from typing import Any, Self
 
 from sqlglot import exp
 
-from sqlora.prepare.questions.scope import NoQuestionError, Scope, Source, kind_of, refers, rows
+from sqlora.prepare.questions.scope import NoQuestionError, Scope, Source, refers, rows
 from sqlora.prepare.sources.synthesize.words import MONTHS, enumerate_words, plural, readable
+from sqlora.sql.finding import kind_of
 
 _DAY = re.compile(r"(\d{4})-(\d{2})-(\d{2})(?:[T ]00:00(?::00(?:\.0+)?)?)?")
 _PLAIN = re.compile(r"\w[\w .&+/-]*", re.UNICODE)

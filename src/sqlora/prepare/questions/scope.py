@@ -34,10 +34,6 @@ def function_name(function: exp.Func, dialect: str = "") -> str:
     return written[0] if written else function.sql_name()
 
 
-def kind_of(node: exp.Expr) -> str:
-    """What a part of a query is, in SQL's capitals: ``AT TIME ZONE``."""
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(node).__name__).upper()
-
 
 @dataclass(frozen=True)
 class Source:
